@@ -23,6 +23,7 @@ LABELS: Final[dict[str, str]] = {
     "models": "Models listed",
     "infer": "Inference",
 }
+REST: Final = "rest"
 LAST_STEP: Final = {"connect": "tls", "auth": "auth", "models": "models", "infer": "infer"}
 MARKS: Final = {"passed": "check", "failed": "close", "running": "progress_activity", "waiting": "more_horiz"}
 MAX_EVIDENCE_CHARS: Final = 300
@@ -45,14 +46,18 @@ class ShownStep:
 
 def steps_of(run: ValidationRun) -> list[ShownStep]:
     ended = [_ended(step) for step in run.steps]
-    if run.state not in (ValidationRun.State.QUEUED, ValidationRun.State.RUNNING):
-        return ended
-    last = ended[-1].name if ended else ""
-    to_come = list(_to_come(run, last)) or [last or "policy"]  # not over yet: another model's inference
-    working = "running" if run.state == ValidationRun.State.RUNNING else "waiting"
-    return ended + [
-        ShownStep(name, LABELS[name], working if number == 0 else "waiting") for number, name in enumerate(to_come)
-    ]
+    is_over = run.state not in (ValidationRun.State.QUEUED, ValidationRun.State.RUNNING)
+    return ended if is_over else ended + list(_ahead(run, ended))
+
+
+def _ahead(run: ValidationRun, ended: list[ShownStep]) -> Iterable[ShownStep]:
+    """Nothing once a step has failed or the last has ended; but inference is tried with one model after the other."""
+    first = "running" if run.state == ValidationRun.State.RUNNING else "waiting"
+    if ended and ended[-1].name == "infer":
+        yield ShownStep(REST, f"{LABELS['infer']}: what is left", first)
+    elif not ended or ended[-1].state == "passed":
+        for number, name in enumerate(_to_come(run, ended[-1].name if ended else "")):
+            yield ShownStep(name, LABELS[name], first if number == 0 else "waiting")
 
 
 def subject_of(run: ValidationRun) -> str:

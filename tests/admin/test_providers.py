@@ -1,5 +1,7 @@
 """Operators add, edit, switch, validate and remove providers: through the verbs that the API uses."""
 
+import re
+
 import pytest
 
 from providers.models import Credential, DefaultModel, Discovery, Job, ModelEntry, Provider, SealedSecret, ValidationRun
@@ -219,6 +221,30 @@ def test_a_running_validation_renews_its_panel_until_it_ends(staff, stock):
     assert 'data-step="models" data-state="waiting"' in moving.content.decode()
     assert "HX-Refresh" not in moving
     assert ended["HX-Refresh"] == "true"
+
+
+def steps_shown(staff, run, level, *steps):
+    """Names and states on the page of a run that is not over yet."""
+    rows = [{"step": name, "ok": is_ok, "code": "ok", "elapsed_ms": 1} for name, is_ok in steps]
+    ValidationRun.unscoped.update(state="running", level=level, steps=rows)
+    panel = staff.get(address(ValidationRun, "panel", run.pk)).content.decode()
+    return re.findall(r'data-step="(\w+)" data-state="(\w+)"', panel)
+
+
+def test_between_its_last_step_and_its_end_a_run_shows_each_step_once(staff, stock):
+    shown = steps_shown(staff, stock[ValidationRun], "models", ("auth", True), ("models", True))
+
+    assert shown == [("auth", "passed"), ("models", "passed")]
+
+
+def test_between_a_failed_step_and_its_end_a_run_shows_nothing_to_come(staff, stock):
+    assert steps_shown(staff, stock[ValidationRun], "models", ("policy", False)) == [("policy", "failed")]
+
+
+def test_after_one_models_inference_those_that_are_left_are_running(staff, stock):
+    shown = steps_shown(staff, stock[ValidationRun], "infer", ("models", True), ("infer", False))
+
+    assert shown == [("models", "passed"), ("infer", "failed"), ("rest", "running")]
 
 
 def test_a_failed_step_shows_its_code_and_the_remedy(staff, stock):
