@@ -18,8 +18,8 @@ from config.stack import tether
 ROOT = Path(__file__).resolve().parents[2]
 LOOKS_AT_THE_TABLE = 20  # while connections come and go, a reading of it may leave out one that stands
 TCP_TABLE = Path("/proc/net/tcp")
-LISTENING = "0A"
-STATES = {"01": "open", "06": "time-wait", "08": "close-wait", LISTENING: "listening"}
+OPEN, LISTENING = "01", "0A"
+STATES = {OPEN: "open", "06": "time-wait", "08": "close-wait", LISTENING: "listening"}
 
 
 @dataclass
@@ -110,16 +110,20 @@ def _described(fields: list[str], listening: set[str]) -> str:
     return f"{int(end.rpartition(':')[2], 16)} {STATES.get(fields[3], fields[3])}"
 
 
-def owner_of_port(port: int, among: list[Process]) -> Process | None:
-    """Which of our processes holds the TCP connection that begins at this port of loopback."""
+def owner_of_connection(port: int, to_port: int, among: list[Process]) -> Process | None:
+    """Which of our processes holds the open TCP connection of loopback from `port` to `to_port`.
+
+    Both ports are looked at: the system gives one local port to connections with different other ends, those of which
+    have just been closed among them.
+    """
     for _ in range(LOOKS_AT_THE_TABLE):
-        inode = _inode_of_port(port)
+        inode = _inode_of(port, to_port)
         if inode is not None:
             return next((one for one in among if one.is_alive and one.has_socket(inode)), None)
     return None
 
 
-def _inode_of_port(port: int) -> str | None:
-    wanted = f":{port:04X}"
+def _inode_of(port: int, to_port: int) -> str | None:
     rows = (line.split() for line in TCP_TABLE.read_text().splitlines()[1:])
-    return next((fields[9] for fields in rows if fields[1].endswith(wanted)), None)
+    wanted = (f":{port:04X}", f":{to_port:04X}", OPEN)
+    return next((row[9] for row in rows if (row[1][-5:], row[2][-5:], row[3]) == wanted), None)

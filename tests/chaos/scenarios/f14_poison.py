@@ -8,7 +8,7 @@ import signal
 from tenants.in_db import in_db
 from tests.chaos.aftermath import read_rows
 from tests.chaos.checker import CRASHES_OF_THE_DEAD
-from tests.chaos.processes import owner_of_port
+from tests.chaos.processes import owner_of_connection
 from tests.chaos.scenarios.scenario import Scenario
 from tests.chaos.stage import Stage
 from tests.chaos.upstream import Call, Prompt
@@ -40,7 +40,7 @@ def _kill_caller(stage: Stage, call: Call) -> None:
     """In the upstream's thread. The supervisor starts another one."""
     if call.script != POISON:
         return
-    worker = owner_of_port(call.peer_port, stage.stack.workers)
+    worker = owner_of_connection(call.peer_port, stage.stack.upstream.port, stage.stack.workers)
     if worker is not None:
         stage.note_fault("poison", process=worker.name, nonce_of_job=call.nonce)
         os.kill(worker.pid, signal.SIGKILL)
