@@ -191,7 +191,7 @@ class HttpServer:
     def requests(self, path: str) -> list[Received]:
         return [request for request in self.ledger if request.path == path]
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 5.0) -> Any:
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
         """The condition's first true value. Fails after `seconds`."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -204,12 +204,12 @@ class HttpServer:
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True, name=type(self).__name__)
         self._thread.start()
-        assert started.wait(5), "the fake did not start"
+        assert started.wait(60), "the fake did not start"
         return self
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(5)
+        self._thread.join(30)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -12,6 +12,7 @@ import pytest
 from tests.fakes.localai import FakeLocalAI
 from tests.fakes.sound import silent_wav
 
+SECONDS = 60  # for an answer on a busy machine
 CHAT = {"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "ping"}]}
 
 
@@ -21,8 +22,12 @@ def fake() -> Iterator[FakeLocalAI]:
         yield server
 
 
+def get(fake: FakeLocalAI, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(fake.url + path, headers=headers, timeout=SECONDS)
+
+
 def post(fake: FakeLocalAI, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
-    return httpx.post(fake.url + path, json=body, headers=headers, timeout=5)
+    return httpx.post(fake.url + path, json=body, headers=headers, timeout=SECONDS)
 
 
 def events(answer: httpx.Response) -> list[Any]:
@@ -63,7 +68,7 @@ def test_a_streamed_completion_tells_its_failure_as_text_and_forgets_the_end(fak
 def test_a_missing_and_a_wrong_key_get_the_same_401(fake: FakeLocalAI) -> None:
     fake.dial.api_keys = {"right"}
 
-    answers = [httpx.get(f"{fake.url}/v1/models", headers=headers) for headers in ({}, {"Authorization": "Bearer no"})]
+    answers = [get(fake, "/v1/models", **headers) for headers in ({}, {"Authorization": "Bearer no"})]
 
     assert [answer.status_code for answer in answers] == [401, 401]
     assert answers[0].json() == answers[1].json()
@@ -73,14 +78,14 @@ def test_a_missing_and_a_wrong_key_get_the_same_401(fake: FakeLocalAI) -> None:
 def test_release_1_wraps_its_401_in_nothing(fake: FakeLocalAI) -> None:
     fake.dial.version, fake.dial.api_keys = "v1.24.1", {"right"}
 
-    assert httpx.get(f"{fake.url}/v1/models").json() == {"message": "Invalid API key"}
+    assert get(fake, "/v1/models").json() == {"message": "Invalid API key"}
 
 
 def test_the_mark_needs_no_key_and_the_version_does(fake: FakeLocalAI) -> None:
     fake.dial.api_keys = {"right"}
 
-    assert httpx.get(f"{fake.url}/.well-known/localai.json").json()["version"] == "v4.9.0"
-    assert httpx.get(f"{fake.url}/version").status_code == 401
+    assert get(fake, "/.well-known/localai.json").json()["version"] == "v4.9.0"
+    assert get(fake, "/version").status_code == 401
 
 
 def test_an_unknown_model_is_a_404_today_and_a_failed_load_before(fake: FakeLocalAI) -> None:
@@ -119,8 +124,8 @@ def test_usage_comes_in_a_last_chunk_without_choices_when_asked_for(fake: FakeLo
 
 
 def test_a_browser_gets_a_page_where_an_api_client_gets_404(fake: FakeLocalAI) -> None:
-    page = httpx.get(f"{fake.url}/v1/v1/models", headers={"Accept": "text/html"})
-    answer = httpx.get(f"{fake.url}/v1/v1/models", headers={"Accept": "application/json"})
+    page = get(fake, "/v1/v1/models", Accept="text/html")
+    answer = get(fake, "/v1/v1/models", Accept="application/json")
 
     assert (page.status_code, page.headers["content-type"][:9]) == (200, "text/html")
     assert answer.json()["error"]["message"] == "Resource not found"
@@ -129,7 +134,8 @@ def test_a_browser_gets_a_page_where_an_api_client_gets_404(fake: FakeLocalAI) -
 def test_a_client_that_leaves_is_noted(fake: FakeLocalAI) -> None:
     fake.dial.stall_after_tokens = 1
 
-    with httpx.stream("POST", f"{fake.url}/v1/chat/completions", json={**CHAT, "stream": True}) as answer:
+    body = {**CHAT, "stream": True}
+    with httpx.stream("POST", f"{fake.url}/v1/chat/completions", json=body, timeout=SECONDS) as answer:
         next(answer.iter_bytes())
 
     assert fake.wait_for(lambda: fake.ledger[0].aborted_at)
@@ -139,7 +145,7 @@ def test_a_client_that_leaves_is_noted(fake: FakeLocalAI) -> None:
 def hear(fake: FakeLocalAI, path: str = "/v1/audio/transcriptions", **fields: str) -> httpx.Response:
     fake.add("whisper-1", "stt")
     files = {"file": ("a.wav", silent_wav(seconds=0.1))}
-    return httpx.post(fake.url + path, data={"model": "whisper-1", **fields}, files=files)
+    return httpx.post(fake.url + path, data={"model": "whisper-1", **fields}, files=files, timeout=SECONDS)
 
 
 def test_hearing_knows_its_own_formats_and_no_translation(fake: FakeLocalAI) -> None:
