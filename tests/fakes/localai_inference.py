@@ -175,10 +175,11 @@ async def trouble(fake: FakeLocalAI, model: FakeModel, body: Body, wire: Wire, s
     if failure := dial.next_failure():
         await wire.pause(dial.fail_delay_seconds)
         return failure
-    if not model.loaded and dial.cold_load_seconds:
+    cold_load_seconds = dial.cold_load_seconds if model.cold_load_seconds is None else model.cold_load_seconds
+    if not model.loaded and cold_load_seconds:
         if dial.cold_load_503:
             return FAILURES["model_loading"]
-        await wire.pause(dial.cold_load_seconds)
+        await wire.pause(cold_load_seconds)
     model.loaded = True
     if dial.hang:
         await wire.hang()

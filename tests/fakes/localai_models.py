@@ -25,7 +25,7 @@ MODALITIES: dict[str, tuple[list[str], list[str]]] = {
 
 @dataclass
 class FakeModel:
-    """`sort` is a key of `CAPABILITIES`. `loaded` models answer at once, others after the dial's cold load."""
+    """`sort` is a key of `CAPABILITIES`. `loaded` models answer at once, others after their or the dial's cold load."""
 
     name: str
     sort: str = "llm"
@@ -34,6 +34,7 @@ class FakeModel:
     dimensions: int = 384
     disabled: bool = False
     loaded: bool = False
+    cold_load_seconds: float | None = None  # None: the dial's
 
     @property
     def capabilities(self) -> list[str] | None:

@@ -19,7 +19,7 @@ LOOPBACK = EgressPolicy(
     tuple(AllowedRange(ipaddress.ip_network(network)) for network in ("127.0.0.0/8", "::1/128")), "loopback"
 )
 NOTHING = EgressPolicy((), "nothing")
-QUICK = Timeouts(connect_seconds=2.0, first_token_seconds=5.0, idle_seconds=5.0, total_seconds=10.0)
+PATIENT = Timeouts(connect_seconds=60.0, first_token_seconds=60.0, idle_seconds=60.0, total_seconds=90.0)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def target_at(
     *,
     kind: str = "localai",
     secrets: dict[str, str] | None = None,
-    timeouts: Timeouts = QUICK,
+    timeouts: Timeouts = PATIENT,
     policy: EgressPolicy = LOOPBACK,
     verify_tls: bool = True,
     headers: dict[str, str] | None = None,

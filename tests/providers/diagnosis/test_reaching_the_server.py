@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.fakes.places import closed_port, silent_port
 from tests.fakes.runs import NOTHING, validate
 from tests.providers.diagnosis.conftest import Names
 
-IMPATIENT = Timeouts(connect_seconds=0.3, first_token_seconds=5, idle_seconds=5, total_seconds=10)
+IMPATIENT = Timeouts(connect_seconds=0.3, first_token_seconds=60, idle_seconds=60, total_seconds=90)
 
 
 # --- Row 1 ---
@@ -105,16 +106,22 @@ async def test_a_forbidden_address_takes_the_same_time_whatever_is_there(fake: F
     names["inside"] = ["10.0.0.7"]
     places = [fake.url, f"http://127.0.0.1:{closed_port()}", "http://inside:8080"]
 
-    elapsed_seconds = []
-    for place in places:
-        started = time.monotonic()
-        run = await validate(place, policy=NOTHING)
-        elapsed_seconds.append(time.monotonic() - started)
-        assert run.code == "destination_forbidden"
-        assert run.last.elapsed_ms == 1000
+    elapsed_seconds = [await refused_within(place) for place in places]
 
     assert min(elapsed_seconds) > 0.99
-    assert max(elapsed_seconds) < 2.5  # room for a busy machine; what is stored says 1000 ms for each
+    assert max(elapsed_seconds) < 2.5  # what is stored says 1000 ms for each
+
+
+async def refused_within(place: str) -> float:
+    """The shortest of a few refusals: a busy machine lengthens one or the other, what is there would lengthen all."""
+    seconds: list[float] = []
+    while len(seconds) < 5 and min(seconds, default=math.inf) >= 2.5:
+        started = time.monotonic()
+        run = await validate(place, policy=NOTHING)
+        seconds.append(time.monotonic() - started)
+        assert run.code == "destination_forbidden"
+        assert run.last.elapsed_ms == 1000
+    return min(seconds)
 
 
 async def test_a_name_with_one_forbidden_address_among_others_is_refused_and_its_addresses_are_not_shown(
