@@ -19,8 +19,9 @@ from tenants.ids import new_id
 
 
 @pytest.fixture
-def bells(redis_url: str, settings: Any) -> redis.Redis:
+def bells(redis_url: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> redis.Redis:
     settings.REDIS_URL = redis_url
+    monkeypatch.setattr(doorbell, "FLAG_SECONDS", 600)  # the flag ends where somebody looks, not with the time
     client = redis.Redis.from_url(redis_url)
     client.flushdb()
     return client
@@ -71,16 +72,20 @@ def nothing_there(settings: Any) -> Iterator[None]:
 @pytest.mark.parametrize("kind", ["job", "validation", "discovery"])
 def test_a_bell_that_cannot_ring_disturbs_nobody(kind: Any):
     lost = doorbell.unheard.labels(kind)
-    before, started_at = lost._value.get(), time.monotonic()
 
-    doorbell.ring_now(kind, new_id())
-    doorbell.call_worker("somebody", "cancel:1")
+    def ring() -> float:
+        before, started_at = lost._value.get(), time.monotonic()
+        doorbell.ring_now(kind, new_id())
+        doorbell.call_worker("somebody", "cancel:1")
+        assert lost._value.get() == before + 1
+        return time.monotonic() - started_at
 
-    assert lost._value.get() == before + 1
-    assert time.monotonic() - started_at < 5
+    assert min(ring() for _ in range(3)) < 5  # a busy machine lengthens one or the other, not all
 
 
-def test_a_redis_that_is_silent_is_asked_once_and_not_by_every_ring(settings: Any):
+def test_a_redis_that_is_silent_is_asked_once_and_not_by_every_ring(settings: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("providers.redis.REST_SECONDS", 600.0)  # however long ten rings take
+    monkeypatch.setattr("providers.redis._sync", {})  # and no later test meets the client that rests
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never answers
         silent.setblocking(False)
         settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"

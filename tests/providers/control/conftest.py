@@ -14,7 +14,7 @@ from tests.factories import Team
 from tests.fakes.localai import FakeLocalAI
 
 KEY = "sk-local-0123456789abcdef-c0de"
-WORK_SECONDS = 30
+WORK_SECONDS = 60
 
 
 @pytest.fixture

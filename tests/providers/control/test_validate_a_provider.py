@@ -253,11 +253,11 @@ def test_a_running_run_that_is_cancelled_stops_and_leaves_the_provider_unverifie
     register(acme, fake.url)
     run = ValidationRun.objects.for_tenant(acme.id).get()
     running = worker.execute(run.id)
-    wait_for(lambda: fake.requests("/v1/models"), seconds=20)
+    wait_for(lambda: fake.requests("/v1/models"), seconds=60)
 
     assert cancel_run(run, by=SYSTEM) is True
 
-    running.result(20)
+    running.result(60)
     run.refresh_from_db()
     assert (run.state, run.diagnosis) == ("cancelled", None)
     assert Provider.objects.for_tenant(acme.id).get().state == "unverified"
@@ -269,7 +269,7 @@ def test_a_worker_that_is_being_stopped_gives_the_run_back(acme, fake, work):
     register(acme, fake.url)
     run = ValidationRun.objects.for_tenant(acme.id).get()
     worker.execute(run.id)
-    wait_for(lambda: fake.requests("/v1/models"), seconds=20)
+    wait_for(lambda: fake.requests("/v1/models"), seconds=60)
 
     worker_loop.stop(1.0)
 

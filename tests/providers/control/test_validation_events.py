@@ -44,7 +44,7 @@ def events_of(text):
 
 
 def read(url, path, key, **headers):
-    return httpx.get(url + path, headers={**bearer(key), **headers}, timeout=30)
+    return httpx.get(url + path, headers={**bearer(key), **headers}, timeout=60)
 
 
 def reading(url, path, key):
@@ -67,7 +67,7 @@ def test_a_reader_sees_the_steps_as_they_end_and_then_the_run(acme, fake, work, 
     reader, answers = reading(url, events_path(acme, provider), acme.key)
 
     work()
-    reader.join(30)
+    reader.join(60)
 
     answer = answers[0]
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -82,11 +82,11 @@ def test_a_reader_sees_the_steps_as_they_end_and_then_the_run(acme, fake, work, 
 
 def test_a_step_is_seen_before_the_next_one_has_ended(acme, fake, work, url):
     fake.dial.hang_listing = True
-    provider = register(acme, fake.url, settings={"total_timeout_seconds": 20})
+    provider = register(acme, fake.url, settings={"total_timeout_seconds": 100})
     run_id = ValidationRun.objects.for_tenant(acme.id).get().id
     running = worker.execute(run_id)
 
-    with httpx.stream("GET", url + events_path(acme, provider), headers=bearer(acme.key), timeout=20) as answer:
+    with httpx.stream("GET", url + events_path(acme, provider), headers=bearer(acme.key), timeout=60) as answer:
         first = next(line for line in answer.iter_lines() if line.startswith("data: "))
         assert json.loads(first.removeprefix("data: "))["step"] == "policy"
         assert not running.done()
@@ -119,7 +119,7 @@ def test_a_cancelled_run_ends_the_stream(acme, url, loopback, work):
 
     acme.client.patch(f"{acme.path}/providers/{provider['id']}", {"base_url": "http://192.168.1.101:8080"})
 
-    wait_for(lambda: answers, seconds=30)
+    wait_for(lambda: answers, seconds=60)
     reader.join()
     assert events_of(answers[0].text)[-1][1]["state"] == "cancelled"
 
@@ -128,7 +128,7 @@ def test_the_stream_is_refused_as_every_other_address_is(acme, globex, url):
     provider = register(acme, credentials={"api_key": KEY})
     path = events_path(acme, provider)
 
-    nobody = httpx.get(url + path)
+    nobody = httpx.get(url + path, timeout=60)
     stranger = read(url, path, globex.key)
     unknown = read(url, f"{acme.path}/validations/nonsense/events", acme.key)
     without = read(url, path, acme.key_of(acme.owner, ["models:read"]))
