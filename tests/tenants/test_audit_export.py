@@ -81,14 +81,16 @@ def test_readers_who_take_their_time_leave_the_others_their_threads(acme, redis_
     with serving(application) as (host, port):
         url = f"http://{host}:{port}{acme.path}"
         with (
-            httpx.stream("GET", f"{url}/audit-events/export", headers=bearer(acme.key)) as first,
-            httpx.stream("GET", f"{url}/audit-events/export", headers=bearer(acme.key)),
+            httpx.Client(headers=bearer(acme.key), trust_env=False, timeout=60) as client,
+            client.stream("GET", f"{url}/audit-events/export") as first,
+            client.stream("GET", f"{url}/audit-events/export"),
         ):
-            third = httpx.get(f"{url}/audit-events/export", headers=bearer(acme.key))
-            beside = httpx.get(url, headers=bearer(acme.key))
+            third = client.get(f"{url}/audit-events/export")
+            beside = client.get(url)
             read = sum(line.count("\n") for line in first.iter_text())
 
-        wait_for(lambda: httpx.get(f"{url}/audit-events/export", headers=bearer(acme.key)).status_code == 200)
+        again = {"headers": bearer(acme.key), "timeout": 60}
+        wait_for(lambda: httpx.get(f"{url}/audit-events/export", **again).status_code == 200, seconds=60)
     in_db.close_pool()
 
     assert (third.status_code, third.json()["code"]) == (429, "rate_limit_exceeded")

@@ -107,10 +107,10 @@ class TestWhileServing:
 
         settings.REDIS_URL, settings.KEY_USE_FLUSH_SECONDS = redis_url, 0.05
         with serving(application) as (host, port):
-            httpx.get(f"http://{host}:{port}/v1/models", headers=bearer(acme.key))
-            httpx.get(f"http://{host}:{port}/api/v1/me", headers=bearer(globex.key))
+            httpx.get(f"http://{host}:{port}/v1/models", headers=bearer(acme.key), timeout=60)
+            httpx.get(f"http://{host}:{port}/api/v1/me", headers=bearer(globex.key), timeout=60)
 
-            wait_for(lambda: last_used(acme.api_key) and last_used(globex.api_key))
+            wait_for(lambda: last_used(acme.api_key) and last_used(globex.api_key), seconds=60)
 
     def test_a_process_that_ends_writes_what_it_knows(self, acme, redis_url, settings):
         import httpx
@@ -119,6 +119,6 @@ class TestWhileServing:
 
         settings.REDIS_URL, settings.KEY_USE_FLUSH_SECONDS = redis_url, 3600
         with serving(application) as (host, port):
-            httpx.get(f"http://{host}:{port}/v1/models", headers=bearer(acme.key))
+            httpx.get(f"http://{host}:{port}/v1/models", headers=bearer(acme.key), timeout=60)
 
         assert last_used(acme.api_key)
