@@ -31,7 +31,7 @@ def connect(url: str) -> Iterator[Callable[..., httpx.Client]]:
     opened: list[httpx.Client] = []
 
     def make(headers: Any = None) -> httpx.Client:
-        opened.append(httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30, verify=False))
+        opened.append(httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60, verify=False))
         return opened[-1]
 
     yield make

@@ -19,7 +19,8 @@ from tests.providers.jobs.client import TERMINAL
 from tests.providers.rows import add_model, add_provider
 from tests.waiting import wait_for
 
-SECONDS = 30.0
+SECONDS = 60.0
+PATIENT = {"connect_timeout_seconds": 60}  # a slow machine is told apart from a refusal
 MESSAGES = [{"role": "user", "content": "Why is the sky blue?"}]
 
 
@@ -71,19 +72,20 @@ class Doors:
     # --- At save ---
     def create(self, base_url: str) -> httpx.Response:
         self._count += 1
-        form = {"kind": "localai", "name": f"box {self._count}", "base_url": base_url}
+        form = {"kind": "localai", "name": f"box {self._count}", "base_url": base_url, "settings": PATIENT}
         return self.http.post(f"{self.team.path}/providers", json=form)
 
     def patch(self, base_url: str) -> httpx.Response:
         return self.http.patch(f"{self.team.path}/providers/{self.patched.id}", json={"base_url": base_url})
 
     def try_form(self, base_url: str) -> httpx.Response:
-        return self.http.post(f"{self.team.path}/validations", json={"kind": "localai", "base_url": base_url})
+        form = {"kind": "localai", "base_url": base_url, "settings": PATIENT}
+        return self.http.post(f"{self.team.path}/validations", json=form)
 
     def store(self, base_url: str) -> Provider:
         """As though it had been saved, by whatever mistake; with a chat model of the provider's name."""
         self._count += 1
-        provider = add_provider(self.team, base_url, name=f"box {self._count}", connect_timeout_seconds=2)
+        provider = add_provider(self.team, base_url, name=f"box {self._count}", **PATIENT)
         add_model(provider, f"model-{self._count}", upstream_name="gpt-3.5-turbo")
         return provider
 

@@ -60,7 +60,7 @@ def http(url: str, acme: Team) -> Iterator[httpx.Client]:
     provider = add_provider(acme, "http://192.168.1.100:8080")
     add_model(provider, "gpt-4")
     add_model(provider, "ada", type="text-embedding")
-    with httpx.Client(base_url=url, headers=bearer(acme.key), trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=url, headers=bearer(acme.key), trust_env=False, timeout=60) as client:
         yield client
 
 

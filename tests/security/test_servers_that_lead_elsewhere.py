@@ -65,7 +65,7 @@ def worker(url: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator
     async def begin() -> None:
         jobs_worker.begin()
 
-    worker_loop.submit(begin()).result(10)
+    worker_loop.submit(begin()).result(60)
     yield
     worker_loop.stop(1.0)
 

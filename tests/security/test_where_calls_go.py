@@ -21,7 +21,7 @@ from tests.security.addresses import ANSWERS, BENIGN, FORBIDDEN
 from tests.security.dials import Dials, watched
 from tests.security.doors import Doors, NameServer
 
-pytestmark = pytest.mark.any_database
+pytestmark = [pytest.mark.any_database, pytest.mark.timeout(600)]  # hundreds of calls, some of which take a second
 
 OPERATOR = Actor("operator", None, "ops@platform.example")
 PUBLIC = {("1.1.1.1", 443)}  # what a public name leads to
@@ -40,7 +40,7 @@ def worker(url: str, settings: Any) -> Iterator[None]:
     async def begin() -> None:
         jobs_worker.begin()
 
-    worker_loop.submit(begin()).result(10)
+    worker_loop.submit(begin()).result(60)
     yield
     worker_loop.stop(1.0)
 
