@@ -76,6 +76,11 @@ def rotate(pipe: Connection) -> None:
     pipe.send(tally)
 
 
+def rotate_until_killed(pipe: Connection) -> None:
+    """The same, but for its end, which it never comes to."""
+    rotate_data_keys(None, report=lambda tally, what: pipe.send(tally), wait=lambda seconds: time.sleep(3600))
+
+
 # --- The test ---
 def add_secrets(count: int, *, tenants: int) -> None:
     with transaction.atomic():
@@ -96,7 +101,7 @@ def first_secret(credential: Credential) -> SealedSecret:
 
 
 def kill_a_rotator_that_moves() -> None:
-    with child(rotate) as rotator:
+    with child(rotate_until_killed) as rotator:
         while not rotator.word().moved:
             pass
         rotator.kill()
