@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import struct
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tenants.sealing import Box, Context, Undecryptable, data_keys, open_sealed, seal
+from tenants.sealing import Box, Context, Undecryptable, data_keys, open_sealed, seal, sealing
 from tenants.sealing.data_keys import DataKey
 from tests.security.secrets.children import child
 
@@ -24,6 +25,7 @@ ACME, GLOBEX = UUID(int=1), UUID(int=2)
 NEVER = float("inf")
 pytestmark = pytest.mark.django_db  # it is asked for versions that do not exist
 HEAD = struct.Struct(">2sBBI12s")  # magic, format, algorithm, version, nonce
+OWN_WORDS = inspect.getsource(sealing).encode()  # a plaintext may happen to be one of them
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 places = st.builds(
@@ -46,7 +48,8 @@ def keys() -> Iterator[None]:
 
 
 def cases(most: int) -> Any:
-    return settings(max_examples=most, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    slow_or_shared = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return settings(max_examples=most, deadline=None, suppress_health_check=slow_or_shared)
 
 
 def moved_to_version(blob: bytes, version: int) -> bytes:
@@ -58,7 +61,8 @@ def refused(blob: bytes, place: Context, plaintext: bytes) -> None:
     with pytest.raises(Undecryptable) as refusal:
         open_sealed(blob, place)
     told = f"{refusal.value} {refusal.value.__cause__}".encode()
-    assert len(plaintext) < 4 or plaintext not in told
+    is_said_anyway = plaintext in OWN_WORDS or plaintext in f"{place.table}.{place.field}".encode()
+    assert len(plaintext) < 4 or plaintext not in told or is_said_anyway
 
 
 # --- Moving ---
