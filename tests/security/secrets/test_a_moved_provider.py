@@ -50,7 +50,7 @@ def use_everything(web: str, team: Team, jobs: JobsClient, provider: Provider, w
     team.client.post(f"{path}/discoveries")
     work()
     jobs.ended(jobs.submit(model="chat")["id"])
-    with httpx.Client(base_url=f"{web}/v1", headers=bearer(team.key), timeout=20, trust_env=False) as v1:
+    with httpx.Client(base_url=f"{web}/v1", headers=bearer(team.key), timeout=60, trust_env=False) as v1:
         for streams in (True, False):
             v1.post("/chat/completions", json={**HELLO["input"], "model": "chat", "stream": streams})
 

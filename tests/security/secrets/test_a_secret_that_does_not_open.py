@@ -42,7 +42,7 @@ def flip_a_bit(secrets: Any) -> None:
 
 @pytest.fixture
 def v1(web: str, team: Team) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{web}/v1", headers=bearer(team.key), timeout=20, trust_env=False) as client:
+    with httpx.Client(base_url=f"{web}/v1", headers=bearer(team.key), timeout=60, trust_env=False) as client:
         yield client
 
 
@@ -125,7 +125,7 @@ def test_a_destroyed_data_key_stops_its_tenant_and_no_other(v1, web, team, broke
     assert chat(v1, "well").json()["error"]["code"] == "provider_auth_failed"
     listed = team.client.get(f"{team.path}/providers")
     assert listed.status_code == 200
-    with httpx.Client(base_url=f"{web}/v1", headers=bearer(globex.key), trust_env=False, timeout=20) as other:
+    with httpx.Client(base_url=f"{web}/v1", headers=bearer(globex.key), trust_env=False, timeout=60) as other:
         assert chat(other, "gpt-4").status_code == 200
 
 
