@@ -24,8 +24,10 @@ WRITTEN = ("messages", "prompt", "input", "query", "documents")
 JOB_OPERATIONS = {"embeddings", "rerank", "moderations", "images.generations"}
 FOR_ALL_CALLS = ("fails with JSON", "fails with a page", "spells it otherwise")
 ENDED = {"succeeded", "failed", "passed", "cancelled", "expired", "dead"}
-QUICK = {"connect_timeout_seconds": 1, "first_token_timeout_seconds": 2, "total_timeout_seconds": 20}
-WAIT_SECONDS = 60
+PATIENT = {"connect_timeout_seconds": 60, "first_token_timeout_seconds": 90, "total_timeout_seconds": 100}
+IMPATIENT = {"first_token_timeout_seconds": 2}
+LATE = "late"  # the model for which a server that hangs is given up soon
+WAIT_SECONDS = 120
 EMAIL, NAME = "ops-guest@acme.example", "gpu-box"
 
 
@@ -73,7 +75,7 @@ def register(flow: Drive) -> None:
     """A provider, sent twice; its validation, discovery, models."""
     plants, once = flow.plants, {"Idempotency-Key": "register-once"}
     secrets = {"api_key": plants.key.text, "admin_api_key": plants.admin_key.text}
-    body = {"kind": "localai", "name": NAME, "base_url": flow.server.url, "credentials": secrets, "settings": QUICK}
+    body = {"kind": "localai", "name": NAME, "base_url": flow.server.url, "credentials": secrets, "settings": PATIENT}
     made = flow.post("/providers", body, headers=once)
     assert flow.post("/providers", body, headers=once).headers["idempotent-replayed"] == "true"
     path = f"/providers/{made.json()['id']}"
@@ -83,6 +85,8 @@ def register(flow: Drive) -> None:
     wanted += [{"upstream_name": name, "type": model_type} for name, model_type in TYPES.items()]
     imported = flow.post(f"{path}/model-imports", {"models": wanted}).json()
     assert len(imported["created"]) == len(wanted), imported
+    late = {"name": LATE, "upstream_name": CHAT, "type": "llm", "provider": made.json()["id"], "settings": IMPATIENT}
+    flow.post("/models", late, expect=201)
     found = flow.post(f"{path}/discoveries").json()
     flow.ended(f"{path}/discoveries/{found['id']}")
     flow.owner.patch(flow.stack.path + path, json={"settings": {"max_concurrency": 2}})
@@ -137,7 +141,7 @@ def at_the_wrong_door(flow: Drive, key: str) -> None:
 
 
 def unsaved_forms(flow: Drive) -> None:
-    body = {"kind": "localai", "base_url": flow.server.url, "settings": QUICK, "level": "infer"}
+    body = {"kind": "localai", "base_url": flow.server.url, "settings": PATIENT, "level": "infer"}
     body["credentials"] = {"api_key": flow.plants.unsaved_key.text}
     for mood in (WELL, *MOODS):
         flow.server.mood = mood
@@ -270,7 +274,7 @@ def gateway(flow: Drive) -> None:
 
 def late_and_cut(flow: Drive, caller: httpx.Client) -> None:
     flow.server.dial.hang = True
-    late = caller.post("/v1/chat/completions", json=chat_of(flow.plants.prompt.text, model=CHAT, stream=True))
+    late = caller.post("/v1/chat/completions", json=chat_of(flow.plants.prompt.text, model=LATE, stream=True))
     assert late.status_code == 504, late.text
     flow.server.dial.hang = False
     flow.server.dial.cut_after_tokens = 2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import email
 import email.policy
+import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,9 +101,12 @@ def _emails(folder: Path) -> Iterator[Haystack]:
 
 def _files(stack: Observed) -> Iterator[Haystack]:
     """Whatever lies in the folders that the stack may write to: database, Redis's own file, logs, temporary files."""
-    for path in [*stack.state.rglob("*"), *(stack.folder / "tmp").rglob("*")]:
-        if path.is_file():
-            yield Haystack(_sort_of(path), str(path.relative_to(stack.folder)), path.read_bytes())
+    for folder in (stack.state, stack.folder / "tmp"):
+        for inner, _, names in os.walk(folder):
+            for path in (Path(inner) / name for name in names):
+                with suppress(FileNotFoundError):  # a temporary one, gone meanwhile
+                    if path.is_file():
+                        yield Haystack(_sort_of(path), str(path.relative_to(stack.folder)), path.read_bytes())
 
 
 def _sort_of(path: Path) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 INSIDE = Path(__file__).resolve().parent / "inside"
 START_SECONDS = 120
 STOP_SECONDS = 60
+PORTS = 20_000, 32_000
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Observed:
     def client(self, **headers: str) -> httpx.Client:
         """Sends these headers, keeps cookies, and lets every answer be searched later."""
         hooks: dict[str, list[Callable[..., object]]] = {"response": [self._keep]}
-        made = httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False, event_hooks=hooks)
+        made = httpx.Client(base_url=self.url, headers=headers, timeout=120, trust_env=False, event_hooks=hooks)
         return self._clients.enter_context(made)
 
     def _keep(self, answer: httpx.Response) -> None:
@@ -134,6 +136,9 @@ def _environment(folder: Path, *, mutant: str = "", database_url: str | None = N
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Below those that the kernel gives to whoever asks for any: it is still free when the web process takes it."""
+    for port in random.sample(range(*PORTS), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
