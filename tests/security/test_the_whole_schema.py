@@ -53,7 +53,7 @@ def configuration(world: World, folder: Path, *ids: str) -> Path:
     written.write_text(
         f"""
 max-stream-events = 20
-request-timeout = 20.0
+request-timeout = 60.0
 [auth.wfc]
 path = "{folder / "users.json"}"
 peers = ["acme", "globex"]
@@ -84,6 +84,7 @@ def run(url: str, config: Path, *options: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(600)
 def test_the_examples_and_edge_cases_of_every_operation_are_answered_as_promised(url, world, tmp_path):
     run(url, configuration(world, tmp_path, *NAMES, *ROWS), "--phases", "examples,coverage")
 
