@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings as django_settings
 from django.test import TransactionTestCase
@@ -15,7 +16,7 @@ KEYRING = "test:" + base64.b64encode(bytes(range(32))).decode()
 SECRET_KEY = "tests-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """The settings are loaded by now; child processes get the same from the environment."""
     os.environ.setdefault("KEYRING", KEYRING)
     os.environ.setdefault("SECRET_KEY", SECRET_KEY)
@@ -32,8 +33,22 @@ def pytest_configure() -> None:
     # Else every bell for a validation waits for a broker that is not there.
     django_settings.CELERY_BROKER_URL = "memory://localhost/"
     TransactionTestCase._fixture_teardown = classmethod(empty_all)
+    draw_examples(at_random=config.getoption("markexpr") == "long")
     # In memory until a test asks for `redis_url`.
     django_settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+def draw_examples(*, at_random: bool) -> None:
+    """Else the same code is tried with the same examples each time. A busy machine may be as slow as it likes."""
+    hypothesis.settings.register_profile(
+        "patient",
+        derandomize=not at_random,
+        print_blob=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
