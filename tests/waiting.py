@@ -10,9 +10,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL_SECONDS = 0.01
+DEADLINE_SECONDS = 30.0  # a busy machine may stand still for seconds; who waits in vain fails anyhow
 
 
-def wait_for(condition: Callable[[], T], *, seconds: float = 10.0) -> T:
+def wait_for(condition: Callable[[], T], *, seconds: float = DEADLINE_SECONDS) -> T:
     """The first true value of `condition`. Fails the test when there is none within `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -24,7 +25,7 @@ def wait_for(condition: Callable[[], T], *, seconds: float = 10.0) -> T:
     return found
 
 
-async def wait_until(condition: Callable[[], T], *, seconds: float = 10.0) -> T:
+async def wait_until(condition: Callable[[], T], *, seconds: float = DEADLINE_SECONDS) -> T:
     """The same on an event loop."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
