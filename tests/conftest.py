@@ -32,6 +32,10 @@ def pytest_configure(config: pytest.Config) -> None:
     logging.getLogger("modelyard.access").setLevel(logging.WARNING)
     # Else every bell for a validation waits for a broker that is not there.
     django_settings.CELERY_BROKER_URL = "memory://localhost/"
+    # A machine that stands still for a moment is no Redis that is down.
+    from providers import redis
+
+    redis.COMMAND_SECONDS = redis.CONNECT_SECONDS = 20.0
     TransactionTestCase._fixture_teardown = classmethod(empty_all)
     draw_examples(at_random=config.getoption("markexpr") == "long")
     # In memory until a test asks for `redis_url`.

@@ -84,6 +84,7 @@ def test_a_bell_that_cannot_ring_disturbs_nobody(kind: Any):
 
 
 def test_a_redis_that_is_silent_is_asked_once_and_not_by_every_ring(settings: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("providers.redis.COMMAND_SECONDS", 0.2)
     monkeypatch.setattr("providers.redis.REST_SECONDS", 600.0)  # however long ten rings take
     monkeypatch.setattr("providers.redis._sync", {})  # and no later test meets the client that rests
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never answers
