@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+LOOK_SECONDS = 0.02  # how often a pause looks whether it was cut short
+
 
 class ClientGone(Exception):
     """The client closed its connection while the answer was being made."""
@@ -35,6 +37,7 @@ class Received:
     aborted_at: float | None = None  # the client left before the answer was complete
     status: int | None = None
     bytes_sent: int = 0
+    hangs: bool = False  # nothing more is said until the client leaves
     connection: int = 0
     peer_port: int = 0
 
@@ -112,8 +115,15 @@ class Wire:
             return
         raise ClientGone
 
+    async def pause_as_told(self, seconds: Callable[[], float]) -> None:
+        """As long as a figure says, which a test may turn down meanwhile: then it ends."""
+        began_at = time.monotonic()
+        while (left := seconds() - (time.monotonic() - began_at)) > 0:
+            await self.pause(min(left, LOOK_SECONDS))
+
     async def hang(self) -> None:
         """Say nothing more until the client leaves."""
+        self._request.hangs = True
         await self._gone.wait()
         raise ClientGone
 

@@ -212,7 +212,7 @@ class FakeLocalAI(HttpServer):
         if failure := self.dial.next_failure():
             text = f"failed to load model: {failure.message}"
             return await wire.send_json(500, {"loaded": [], "message": text})
-        await wire.pause(self.dial.cold_load_seconds)
+        await wire.pause_as_told(lambda: self.dial.cold_load_seconds)
         self.models[name].loaded = True
         return await wire.send_json(200, {"loaded": [name], "message": "model loaded"})
 

@@ -52,7 +52,7 @@ class Dial:
     chats_with_any_model: bool = False
     no_chat: bool = False  # only /v1/completions works, as with a model that has no chat template
 
-    # --- When it answers ---
+    # --- When it answers: what waits goes on once its figure is turned down ---
     cold_load_seconds: float = 0.0  # the first request for a model waits so long
     cold_load_503: bool = False  # distributed mode: 503 model_loading meanwhile, not silence
     token_delay_seconds: float = 0.0

@@ -18,6 +18,7 @@ from tests.fakes.localai_streams import ID, stream_chat, stream_completion, usag
 
 if TYPE_CHECKING:
     from tests.fakes.localai import FakeLocalAI
+    from tests.fakes.localai_dial import Dial
 
 Body = dict[str, Any]
 Answer = Callable[["FakeLocalAI", FakeModel, Body, Wire], Awaitable[None]]
@@ -169,17 +170,20 @@ async def tokenize(fake: FakeLocalAI, model: FakeModel, body: Body, wire: Wire) 
     await wire.send_json(200, {"tokens": list(range(len(words)))})
 
 
+def _cold_load_seconds(dial: Dial, model: FakeModel) -> float:
+    return dial.cold_load_seconds if model.cold_load_seconds is None else model.cold_load_seconds
+
+
 async def trouble(fake: FakeLocalAI, model: FakeModel, body: Body, wire: Wire, sort: str) -> Failure | None:
     """Why this call cannot be answered; waits as long as the real server would."""
     dial = fake.dial
     if failure := dial.next_failure():
-        await wire.pause(dial.fail_delay_seconds)
+        await wire.pause_as_told(lambda: dial.fail_delay_seconds)
         return failure
-    cold_load_seconds = dial.cold_load_seconds if model.cold_load_seconds is None else model.cold_load_seconds
-    if not model.loaded and cold_load_seconds:
+    if not model.loaded and _cold_load_seconds(dial, model):
         if dial.cold_load_503:
             return FAILURES["model_loading"]
-        await wire.pause(cold_load_seconds)
+        await wire.pause_as_told(lambda: _cold_load_seconds(dial, model))
     model.loaded = True
     if dial.hang:
         await wire.hang()

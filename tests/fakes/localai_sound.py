@@ -59,7 +59,7 @@ async def _stream(fake: FakeLocalAI, body: Body, wire: Wire, failure: Failure | 
         if number == dial.cut_after_tokens:
             return wire.cut()
         await wire.write(_event({"type": "transcript.text.delta", "delta": token}))
-        await wire.pause(dial.token_delay_seconds)
+        await wire.pause_as_told(lambda: dial.token_delay_seconds)
         wire.tokens_sent += 1
     if failure:
         error = {"message": failure.message, "type": "server_error"}
@@ -104,7 +104,7 @@ async def _speak_in_pieces(fake: FakeLocalAI, sound: bytes, wire: Wire) -> None:
         if number == fake.dial.stall_after_tokens:
             await wire.hang()
         await wire.write(sound[start : start + size])
-        await wire.pause(fake.dial.token_delay_seconds)
+        await wire.pause_as_told(lambda: fake.dial.token_delay_seconds)
         wire.tokens_sent += 1
     return await wire.finish()
 

@@ -119,8 +119,7 @@ async def _paced(fake: FakeLocalAI, wire: Wire, piece: Chunk | None) -> None:
         return wire.cut()
     if dial.stall_after_tokens == wire.tokens_sent:
         await wire.hang()
-    if dial.token_delay_seconds:
-        await wire.pause(dial.token_delay_seconds)
+    await wire.pause_as_told(lambda: dial.token_delay_seconds)
     return None
 
 
