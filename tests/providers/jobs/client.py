@@ -40,7 +40,7 @@ class JobsClient(httpx.Client):
         super().__init__(
             base_url=f"{url}/api/v1/tenants/{slug}",
             headers={"Authorization": f"Bearer {key}"},
-            timeout=30,
+            timeout=60,
             trust_env=False,
             verify=False,  # no certificates are needed, and reading all of them takes longer than most calls
         )
@@ -57,11 +57,11 @@ class JobsClient(httpx.Client):
         job: dict[str, Any] = answer.json()
         return job
 
-    def ended(self, job_id: str, seconds: float = 20.0) -> dict[str, Any]:
+    def ended(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """The job once it is in a terminal state."""
         return wait_for(lambda: (job := self.job(job_id))["state"] in TERMINAL and job, seconds=seconds)
 
-    def in_state(self, job_id: str, state: str, seconds: float = 10.0) -> dict[str, Any]:
+    def in_state(self, job_id: str, state: str, seconds: float = 30.0) -> dict[str, Any]:
         return wait_for(lambda: (job := self.job(job_id))["state"] == state and job, seconds=seconds)
 
     @contextmanager
@@ -73,7 +73,7 @@ class JobsClient(httpx.Client):
             yield sent_events(answer.iter_raw())
 
     def events(self, job_id: str, *, after: str | None = None) -> list[SentEvent]:
-        """All events to the end of the stream."""
+        """All events to the end of the stream. One that waited long for its start is first told where it stands."""
         with self.following(job_id, after=after) as events:
             return list(events)
 
@@ -99,6 +99,11 @@ def _event(raw: bytes) -> SentEvent:
         data=json.loads("\n".join(fields["data"])),
         raw=raw,
     )
+
+
+def recorded(events: list[SentEvent]) -> list[SentEvent]:
+    """Those that every reader gets: where a job stands in the queue is told to those alone who wait just then."""
+    return [event for event in events if event.id]
 
 
 def text_of(events: list[SentEvent]) -> str:

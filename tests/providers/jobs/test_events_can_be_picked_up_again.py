@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from providers.jobs.event_log import stream_key
 from providers.stopping import stopping
 from tests.factories import PASSWORD, Team
 from tests.fakes.localai import FakeLocalAI
-from tests.providers.jobs.client import JobsClient, SentEvent, sent_events
+from tests.providers.jobs.client import JobsClient, SentEvent, recorded, sent_events
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -29,8 +30,11 @@ def ended(acme_jobs: JobsClient) -> tuple[str, list[SentEvent]]:
     return job_id, acme_jobs.events(job_id)
 
 
-def recorded(events: list[SentEvent]) -> list[SentEvent]:
-    return [event for event in events if event.id]
+def up_to_the_first_delta(stream: Iterator[SentEvent]) -> list[SentEvent]:
+    seen = [next(stream)]
+    while seen[-1].name != "delta":
+        seen.append(next(stream))
+    return seen
 
 
 def test_a_reader_resumes_after_any_event(acme_jobs: JobsClient, ended: tuple[str, list[SentEvent]]):
@@ -105,9 +109,10 @@ async def test_two_hundred_readers_at_random_cursors_read_the_same_bytes(
     job_id = acme_jobs.submit()["id"]
     with acme_jobs.following(job_id) as stream:
         seen = [next(stream) for _ in range(20)]
+        localai.dial.token_delay_seconds = 600.0  # the job goes on once all of them are there
         redis.Redis.from_url(redis_here).config_resetstat()
         cursors = [None, *(random.choice(seen).id for _ in range(199))]
-        readings = await read_all(acme_jobs, job_id, cursors)
+        readings = await read_all(acme_jobs, job_id, cursors, localai)
 
     whole = [event.raw for event in readings[0]]
     ids = [event.id for event in readings[0]]
@@ -117,12 +122,20 @@ async def test_two_hundred_readers_at_random_cursors_read_the_same_bytes(
     assert "cmdstat_xrange" not in redis.Redis.from_url(redis_here).info("commandstats"), "it was read for each reader"
 
 
-async def read_all(client: JobsClient, job_id: str, cursors: list[str | None]) -> list[list[SentEvent]]:
+async def read_all(
+    client: JobsClient, job_id: str, cursors: list[str | None], localai: FakeLocalAI
+) -> list[list[SentEvent]]:
+    """What each of them reads; the model server says the rest when the last one has come."""
     url, headers = f"{client.base_url}jobs/{job_id}/events", {"Authorization": client.headers["Authorization"]}
+    there = 0
 
     async def read(cursor: str | None) -> list[SentEvent]:
         sent = headers | ({"Last-Event-ID": cursor} if cursor else {})
         async with session.get(url, headers=sent) as answer:
+            nonlocal there
+            there += 1
+            if there == len(cursors):
+                localai.dial.token_delay_seconds = 0.0
             return recorded(list(sent_events(iter([await answer.read()]))))
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -143,21 +156,22 @@ def test_the_events_outlast_the_deadline_and_then_the_end_by_an_hour(
     acme_jobs: JobsClient, localai: FakeLocalAI, redis_here: str, settings: Any
 ):
     client = redis.Redis.from_url(redis_here)
-    localai.dial.token_delay_seconds = 0.1
+    localai.dial.token_delay_seconds = 600.0
     job_id = acme_jobs.submit(deadline_seconds=7200)["id"]
-    wait_for(lambda: client.exists(stream_key(UUID(job_id))))
-    assert client.ttl(stream_key(UUID(job_id))) > 7200
+    wait_for(lambda: client.ttl(stream_key(UUID(job_id))) > 7200)
 
+    localai.dial.token_delay_seconds = 0.0
     acme_jobs.ended(job_id)
 
     assert wait_for(lambda: client.ttl(stream_key(UUID(job_id))) <= settings.JOB_STREAM_SECONDS)
 
 
 def test_leaving_cancels_nothing(acme_jobs: JobsClient, localai: FakeLocalAI):
-    localai.dial.token_delay_seconds = 0.05
+    localai.dial.token_delay_seconds = 600.0
     job_id = acme_jobs.submit()["id"]
     with acme_jobs.following(job_id) as stream:
         next(stream)
+    localai.dial.token_delay_seconds = 0.0
 
     assert acme_jobs.ended(job_id)["state"] == "succeeded"
 
@@ -165,17 +179,20 @@ def test_leaving_cancels_nothing(acme_jobs: JobsClient, localai: FakeLocalAI):
 def test_a_stream_ends_when_the_web_process_is_stopped_and_goes_on_elsewhere(
     acme_jobs: JobsClient, localai: FakeLocalAI
 ):
-    localai.dial.token_delay_seconds = 0.1
+    localai.dial.token_delay_seconds = 600.0
     job_id = acme_jobs.submit()["id"]
     with acme_jobs.following(job_id) as stream:
-        seen = [next(stream), next(stream)]
+        seen = up_to_the_first_delta(stream)
         stopping.set()
-        seen += stream
-    stopping.clear()
+        try:
+            seen += stream
+        finally:
+            stopping.clear()
+    localai.dial.token_delay_seconds = 0.0
 
     assert seen[-1].name == "delta"
     seen += acme_jobs.events(job_id, after=seen[-1].id)
-    assert [event.raw for event in seen] == [event.raw for event in acme_jobs.events(job_id)]
+    assert [event.raw for event in recorded(seen)] == [event.raw for event in recorded(acme_jobs.events(job_id))]
 
 
 def test_a_person_reads_with_a_session_token_and_with_a_cookie(
@@ -188,8 +205,8 @@ def test_a_person_reads_with_a_session_token_and_with_a_cookie(
     session = browser.cookies["sessionid"].value
     url = f"{web}/api/v1/tenants/acme/jobs/{ended[0]}/events"
 
-    by_token = httpx.get(url, headers={"X-Session-Token": session}, trust_env=False)
-    by_cookie = httpx.get(url, cookies={"sessionid": session}, trust_env=False)
+    by_token = httpx.get(url, headers={"X-Session-Token": session}, trust_env=False, timeout=60)
+    by_cookie = httpx.get(url, cookies={"sessionid": session}, trust_env=False, timeout=60)
 
     assert by_token.status_code == by_cookie.status_code == 200
     assert by_token.content == by_cookie.content

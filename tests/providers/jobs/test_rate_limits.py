@@ -32,9 +32,10 @@ def test_submits_count_as_requests(web: str, team: Team):
 
 @pytest.mark.usefixtures("worker")
 def test_the_tokens_of_a_job_count_once_it_has_ended(web: str, team: Team, localai: FakeLocalAI):
-    localai.dial.tokens = ("word ",) * 60
+    localai.dial.tokens, localai.dial.token_delay_seconds = ("word ",) * 60, 600.0
     with limited(web, team, tokens_per_minute=50) as client:
         waiting = [submit(client).json()["id"] for _ in range(3)]
+        localai.dial.token_delay_seconds = 0.0  # none has ended before all were taken in
         for job_id in waiting:
             assert client.ended(job_id)["state"] == "succeeded"
 
@@ -42,4 +43,4 @@ def test_the_tokens_of_a_job_count_once_it_has_ended(web: str, team: Team, local
 
     assert "50 tokens a minute" in refused.json()["detail"]
     chat = {"model": HELLO["model"], **HELLO["input"]}
-    assert httpx.post(f"{web}/v1/chat/completions", headers=bearer(team.key), json=chat).status_code == 200
+    assert httpx.post(f"{web}/v1/chat/completions", headers=bearer(team.key), json=chat, timeout=60).status_code == 200
