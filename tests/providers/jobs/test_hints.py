@@ -34,8 +34,7 @@ def own_list(redis_here: str) -> Any:
 def hung(acme_jobs: JobsClient, localai: FakeLocalAI) -> tuple[str, Received]:
     localai.dial.hang = True
     job_id = acme_jobs.submit()["id"]
-    call = wait_for(lambda: next(iter(localai.requests(CHAT)), None))
-    acme_jobs.in_state(job_id, "running")
+    call = wait_for(lambda: next((call for call in localai.requests(CHAT) if call.hangs), None))
     localai.dial.hang = False
     return job_id, call
 

@@ -1,6 +1,5 @@
 """Rerank, moderations and images as jobs: answered whole, checked at submit, and cancelled like all others."""
 
-import time
 from typing import Any
 
 import pytest
@@ -84,17 +83,16 @@ def test_a_model_of_another_type_is_refused(acme_jobs: JobsClient):
         assert (answer.status_code, answer.json()["code"]) == (400, "model_type_mismatch")
 
 
-@pytest.mark.usefixtures("worker", "models")
-def test_cancelling_closes_the_upstream_within_two_seconds(acme_jobs: JobsClient, localai: FakeLocalAI):
+@pytest.mark.usefixtures("no_heartbeat", "worker", "models")
+def test_cancelling_closes_the_upstream_without_waiting_for_a_heartbeat(acme_jobs: JobsClient, localai: FakeLocalAI):
     localai.dial.hang = True
     for body, path in ((RERANK, "/v1/rerank"), (MODERATE, "/v1/moderations"), (DRAW, "/v1/images/generations")):
         job_id = acme_jobs.submit(body)["id"]
         call = wait_for(lambda path=path: next(iter(localai.requests(path)), None))
-        asked_at = time.monotonic()
 
         assert acme_jobs.post(f"/jobs/{job_id}/cancel").status_code == 202
 
-        assert wait_for(lambda call=call: call.aborted_at) - asked_at < 2
+        wait_for(lambda call=call: call.aborted_at)
         assert acme_jobs.ended(job_id)["state"] == "cancelled"
     wait_for(lambda: UsageRecord.unscoped.filter(outcome="cancelled").count() == 3)
 
