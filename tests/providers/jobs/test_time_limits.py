@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from providers.models import Provider
+from providers.routing import invalidate
 from tests.factories import Team
 from tests.fakes.localai import FakeLocalAI
 from tests.providers.jobs.client import EMBED, HELLO, JobsClient
@@ -27,7 +28,9 @@ def test_a_server_that_takes_too_long_ends_the_attempt(
     acme_jobs: JobsClient, team: Team, localai: FakeLocalAI, settings: Any, limit: str, order: Any, dial: Any, code: str
 ):
     settings.JOB_MAX_ATTEMPTS = 1
+    acme_jobs.ended(acme_jobs.submit(order)["id"])  # it leaves a connection, so that no dial can use the time up
     Provider.unscoped.update(settings={"max_concurrency": 4, limit: 0.5})
+    invalidate(team.id)
     for name, value in dial.items():
         setattr(localai.dial, name, value)
 
