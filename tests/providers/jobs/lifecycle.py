@@ -2,7 +2,8 @@
 by two workers, on a clock that only the machine moves. After every step the rows are what the model says.
 
 The clock is the database's; so time passes by moving every time in the rows into the past, and what really passed
-meanwhile is put back.
+meanwhile is put back. Its second is a minute of the database: what the machine takes within one step, even where it
+stands still for a while, is then nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ from tests.factories import Team
 WORKERS: Final = ("elsewhere/1/1", "elsewhere/2/1")
 TERMINAL: Final = frozenset(Job.TERMINAL)
 CRASHES, FULL = 3, 2
+MINUTE: Final = 60  # of the database: a second of the model
+LEASE_SECONDS: Final = claims.LEASE_SECONDS
 # Odd against even: no two moments of the model are ever nearer than a second.
 TICKS: Final = (2, 6, 16, 16, 200, 4000)
 DEADLINES: Final = (101, 3601)
@@ -107,7 +110,7 @@ class JobLife(RuleBasedStateMachine):
     # --- The clock ---
     def _stand_still(self, advance_seconds: int = 0) -> None:
         moment = time.monotonic()
-        passed = timedelta(seconds=moment - self._moved_at - advance_seconds)
+        passed = timedelta(seconds=moment - self._moved_at - advance_seconds * MINUTE)
         Job.unscoped.update(**{name: F(name) + passed for name in TIMES})
         self._moved_at = moment
         self.now += advance_seconds
@@ -136,7 +139,7 @@ class JobLife(RuleBasedStateMachine):
             endpoint="e",
             priority="normal",
             restart=restart,
-            deadline_at=now + timedelta(seconds=deadline),
+            deadline_at=now + timedelta(seconds=deadline * MINUTE),
             created_at=now,
             api_key_id=None,
             actor_label="",
@@ -180,7 +183,7 @@ class JobLife(RuleBasedStateMachine):
             return
         anew = redrive(row, by=SYSTEM)
         model.redriven = True
-        time_given = round((row.deadline_at - row.created_at).total_seconds())
+        time_given = round((row.deadline_at - row.created_at).total_seconds() / MINUTE)
         self.jobs[anew.pk] = Model(anew.pk, model.restart, self.now + time_given)
 
     def _refused(self, code: str, act: Callable[[], object]) -> None:
@@ -218,7 +221,7 @@ class JobLife(RuleBasedStateMachine):
         return job.state == "queued" and is_due and not job.cancel_requested
 
     def _is_claimed(self, model: Model, claimed: claims.Claimed, worker: str) -> None:
-        model.state, model.owner, model.lease_until = "running", worker, self.now + claims.LEASE_SECONDS
+        model.state, model.owner, model.lease_until = "running", worker, self.now + LEASE_SECONDS
         model.token, model.attempt = model.token + 1, model.attempt + 1
         model.first_token, model.run_after = False, 0
         assert (claimed.token, claimed.attempt, claimed.crashes) == (model.token, model.attempt, model.crashes)
@@ -244,7 +247,7 @@ class JobLife(RuleBasedStateMachine):
         assert pulse.held == {(job.id, job.token) for job in mine}
         assert pulse.to_cancel == {job.id for job in mine if job.cancel_requested}
         for job in mine:
-            job.lease_until = self.now + claims.LEASE_SECONDS
+            job.lease_until = self.now + LEASE_SECONDS
 
     def _is_of(self, job: Model, worker: str) -> bool:
         return job.state == "running" and job.owner == worker
@@ -261,7 +264,8 @@ class JobLife(RuleBasedStateMachine):
     def _finish(self, one: Held, state: str, delay: int, burns: bool) -> None:
         model, spent = self.jobs[one.claimed.id], Spent(None, False, None, 1) if state != "queued" else None
         burns = burns and state == "queued"
-        settlement = Settlement(one.claimed, state, result=b"{}", spent=spent, delay_seconds=float(delay), burns=burns)
+        waits = float(delay * MINUTE)
+        settlement = Settlement(one.claimed, state, result=b"{}", spent=spent, delay_seconds=waits, burns=burns)
         is_true = self._is_true(one)
         [told] = settle_all([settlement])
         if not is_true:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.factories import make_team
-from tests.providers.jobs.lifecycle import JobLife
+from tests.providers.jobs.lifecycle import LEASE_SECONDS, MINUTE, JobLife
 
 # A failure is shown as it was found: making it smaller takes minutes, and only the long run takes them.
 QUICK = (Phase.generate,)
@@ -15,8 +15,10 @@ ALWAYS = {"deadline": None, "database": None, "suppress_health_check": list(Heal
 
 
 @pytest.fixture
-def machine(committed: None, redis_here: str) -> type[JobLife]:
+def machine(committed: None, redis_here: str, monkeypatch: pytest.MonkeyPatch) -> type[JobLife]:
     """Committed, since a thread of its own writes usage."""
+    for module in ("claims", "heartbeat"):
+        monkeypatch.setattr(f"providers.jobs.{module}.LEASE_SECONDS", LEASE_SECONDS * MINUTE)
     JobLife.team = make_team("acme")
     return JobLife
 
