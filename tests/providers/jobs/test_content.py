@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import redis
@@ -11,9 +12,11 @@ from django.db import connection
 from django.db.models import F
 
 from providers.jobs.content import erase_old
+from providers.jobs.event_log import END_NUMBER, stream_key
 from providers.models import Job
 from tests.fakes.localai import FakeLocalAI
 from tests.providers.jobs.client import HELLO, JobsClient
+from tests.waiting import wait_for
 
 CANARY = "marmot-7f3a91"
 SECRET_CHAT: dict[str, Any] = {**HELLO, "input": {"messages": [{"role": "user", "content": CANARY}]}}
@@ -26,6 +29,12 @@ def everything_in(redis_url: str) -> bytes:
         kind = client.type(name)
         parts += [name, repr(client.xrange(name) if kind == b"stream" else client.dump(name)).encode()]
     return b"\n".join(parts)
+
+
+def has_its_end(redis_url: str, job_id: str) -> bool:
+    """Whether the last event has come into the job's stream."""
+    last: Any = redis.Redis.from_url(redis_url).xrevrange(stream_key(UUID(job_id)), count=1)
+    return bool(last) and last[0][0].endswith(b"-%d" % END_NUMBER)
 
 
 def every_row() -> bytes:
@@ -56,6 +65,7 @@ def test_no_words_of_a_caller_lie_in_the_clear(acme_jobs: JobsClient, localai: F
 def test_erasing_takes_the_content_and_leaves_the_facts(acme_jobs: JobsClient, redis_here: str):
     job_id = acme_jobs.submit()["id"]
     before = acme_jobs.ended(job_id)
+    wait_for(lambda: has_its_end(redis_here, job_id))  # which is written after the row
 
     assert acme_jobs.delete(f"/jobs/{job_id}", params={"dry_run": "true"}).json() == {"impact": {"jobs": 1}}
     assert acme_jobs.job(job_id)["result"] is not None

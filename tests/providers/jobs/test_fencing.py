@@ -84,7 +84,7 @@ def test_a_stale_attempt_cannot_write_into_the_stream(acme_jobs: JobsClient, red
         lane = writer.open(job.id, attempt=job.attempt, token=job.token, box=job.box, seconds_left=60)
         lane.add("delta", word)
         lane.end()
-        await writer.drain(5)
+        await writer.drain(30)
 
     on_a_loop(write(fresh, b"fresh"))
     before = redis.Redis.from_url(redis_here).xrange(stream_key(fresh.id))

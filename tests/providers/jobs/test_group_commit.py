@@ -24,7 +24,7 @@ class Ledger:
 
     def commit(self, items: Sequence[int]) -> list[int | Exception]:
         self.batches.append(list(items))
-        self.gate.wait(10)
+        self.gate.wait(60)
         if 13 in items:
             raise ConnectionError("the database is away")
         return [ValueError("odd") if item == 7 else item * 2 for item in items]

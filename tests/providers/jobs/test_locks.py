@@ -43,7 +43,7 @@ def test_rows_are_locked_oldest_first_whatever_order_they_were_named_in(
         acting = in_a_thread(lambda: act(claimed[::-1]))
         if connection.vendor == "postgresql":  # SQLite has one writer at a time
             wait_for(lambda: not free_rows())
-    acting.join(10)
+    acting.join(60)
 
     assert not acting.is_alive()
 
@@ -56,7 +56,7 @@ def free_rows() -> set[object]:
         with transaction.atomic():
             found.update(Job.unscoped.select_for_update(skip_locked=True).values_list("pk", flat=True))
 
-    in_a_thread(look).join(10)
+    in_a_thread(look).join(60)
     return found
 
 

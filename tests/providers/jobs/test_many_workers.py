@@ -33,7 +33,7 @@ def test_a_full_worker_leaves_the_bell_to_the_others(acme_jobs: JobsClient, loca
     acme_jobs.submit()
 
     client = redis.Redis.from_url(redis_here)
-    assert wait_for(lambda: client.llen(bells) == 1)
+    assert wait_for(lambda: client.llen(bells) >= 1)  # on each of its ticks it rings once more
 
 
 @pytest.mark.usefixtures("one_at_a_time", "worker")

@@ -166,7 +166,7 @@ def test_a_key_for_some_models_does_not_know_the_others(web: str, team: Team):
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer myd_live_wrong"}, {"X-Session-Token": "none"}])
 def test_nobody_is_asked_for_a_credential(web: str, team: Team, headers: dict[str, str]):
-    answer = httpx.post(f"{web}/api/v1/tenants/acme/jobs", json=HELLO, headers=headers, trust_env=False)
+    answer = httpx.post(f"{web}/api/v1/tenants/acme/jobs", json=HELLO, headers=headers, trust_env=False, timeout=60)
 
     assert problem(answer, 401)["code"] == "authentication_failed"
     assert "www-authenticate" in answer.headers
@@ -180,7 +180,7 @@ def test_a_person_with_a_cookie_needs_the_csrf_token(web: str, team: Team):
     cookies = {"sessionid": browser.cookies["sessionid"].value, "csrftoken": "a" * 32}
     url = f"{web}/api/v1/tenants/acme/jobs"
 
-    with httpx.Client(cookies=cookies, trust_env=False) as client:
+    with httpx.Client(cookies=cookies, trust_env=False, timeout=60) as client:
         without = client.post(url, json=HELLO)
         foreign = client.post(url, json=HELLO, headers={"X-CSRFToken": "a" * 32, "Origin": "http://evil.example"})
         with_token = client.post(url, json=HELLO, headers={"X-CSRFToken": "a" * 32})
