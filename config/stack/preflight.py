@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import secrets
 import socket
 import tempfile
 import time
 from pathlib import Path
 
 HOST = "127.0.0.1"
+PORTS = range(20_000, 32_768)  # systems take the local ports of connections from above
 PORT_SECONDS = 2.0  # what the web process of a predecessor that was killed may take to end
 
 
@@ -80,6 +82,7 @@ def _check_key_file(key_file: Path) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """For a server that takes it a while later: by then no connection has come to have it as its local port."""
+    while not is_free(port := secrets.choice(PORTS)):
+        pass
+    return port

@@ -9,13 +9,14 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import httpx
 
+from config.stack.preflight import free_port
 from tests.chaos.processes import Process
 from tests.chaos.servers import Postgres, Valkey
 from tests.chaos.toxic import ToxicProxy
@@ -24,6 +25,8 @@ from tests.chaos.upstream import ScriptedUpstream
 Database = Literal["sqlite", "postgres"]
 
 READY_SECONDS = 300.0
+SQLITE = "chaos.sqlite3"
+LOCK_SECONDS = 2.0  # those who run hold it for less
 CELERY = [sys.executable, "-m", "celery", "-A", "config"]
 WORKER = [*CELERY, "worker", "-P", "threads", "-c", "2", "-l", "WARNING"]
 WORKER += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
@@ -78,6 +81,8 @@ class Stack:
     def _web_command(self) -> list[str]:
         command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--no-access-log", "--no-server-header", "--no-proxy-headers"]
+        # Far beyond the callers' own: a process that stood still would close a connection that is just used again.
+        command += ["--timeout-keep-alive", "60"]
         return [*command, "--timeout-graceful-shutdown", "10"]
 
     def _process(self, name: str, command: list[str]) -> Process:
@@ -116,6 +121,14 @@ class Stack:
             self.restart_dead()
             await asyncio.sleep(0.2)
 
+    async def freeze(self, process: Process) -> None:
+        """Stop it, but not while it holds the lock of SQLite's only writer: until it was woken nobody could submit."""
+        process.freeze()
+        while self.postgres is None and not await asyncio.to_thread(_may_be_written, self.directory / SQLITE):
+            process.thaw()
+            await asyncio.sleep(0.05)
+            process.freeze()
+
     def stop(self) -> None:
         self.is_ending = True
         for process in self.all:
@@ -133,7 +146,7 @@ def running(directory: Path, database: Database, *, workers: int) -> Iterator[St
         redis_proxy = held.enter_context(ToxicProxy(valkey.socket))
         postgres = Postgres(directory / "pg") if database == "postgres" else None
         database_proxy = None
-        direct = proxied = f"sqlite:///{directory}/chaos.sqlite3"
+        direct = proxied = f"sqlite:///{directory / SQLITE}"
         if postgres is not None:
             postgres.start()
             held.callback(postgres.stop, "immediate")
@@ -157,6 +170,18 @@ def running(directory: Path, database: Database, *, workers: int) -> Iterator[St
         yield stack
 
 
+def _may_be_written(database: Path) -> bool:
+    from pysqlite3 import dbapi2 as sqlite
+
+    with closing(sqlite.connect(str(database), timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite.OperationalError:
+            return False
+    return True
+
+
 def _migrate() -> None:
     import django
     from django.core.management import call_command
@@ -166,10 +191,3 @@ def _migrate() -> None:
     from tests.chaos import row_log
 
     row_log.install()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from config.stack.preflight import free_port
 from tests.databases import own_database
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 120
+START_SECONDS = 240
 STOP_SECONDS = 60
 
 
@@ -39,7 +39,7 @@ class Stack:
         return httpx.Client(
             base_url=f"{self.url}/api/v1/tenants/{self.tenant}",
             headers={"Authorization": f"Bearer {self.api_key}"},
-            timeout=30,
+            timeout=60,
             trust_env=False,
         )
 
@@ -49,7 +49,7 @@ class Stack:
             env={name: value for name, value in environment().items() if name != "DATABASE_URL"},  # the stack knows
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert done.returncode == 0, done.stderr
         return done
@@ -63,12 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents and "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("stack"))
             item.add_marker(pytest.mark.engine)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+            item.add_marker(pytest.mark.timeout(600))  # the first one starts it
 
 
 def environment() -> dict[str, str]:
