@@ -19,7 +19,7 @@ from config.stack.preflight import NotReady
 
 SOCKET_NAME = "valkey.sock"
 SOCKET_PATH_MAX_BYTES = 100  # the kernel takes 107 on Linux and 103 on macOS
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 

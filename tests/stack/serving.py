@@ -18,7 +18,7 @@ def serving(app: Any, **options: Any) -> Iterator[tuple[str, int]]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not server.started and time.monotonic() < deadline and thread.is_alive():
         time.sleep(0.005)
     assert server.started, "the server did not start"
@@ -26,4 +26,4 @@ def serving(app: Any, **options: Any) -> Iterator[tuple[str, int]]:
         yield server.servers[0].sockets[0].getsockname()[:2]
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(30)

@@ -15,7 +15,7 @@ def http(settings, redis_url):
     from config.asgi import application
 
     settings.REDIS_URL = redis_url
-    with serving(application) as (host, port), httpx.Client(base_url=f"http://{host}:{port}", timeout=10) as client:
+    with serving(application) as (host, port), httpx.Client(base_url=f"http://{host}:{port}", timeout=30) as client:
         yield client
 
 

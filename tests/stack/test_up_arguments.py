@@ -19,7 +19,7 @@ def up(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
     )
 
 
@@ -92,7 +92,7 @@ def test_a_management_command_without_a_stack_says_how_to_make_one(tmp_path):
         env={**os.environ, "MODELYARD_VENV": sys.prefix},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
     )
     assert ended.returncode == 1
     assert ended.stderr == f"There is no stack in {tmp_path}/none: run bin/up --state {tmp_path}/none first.\n"

@@ -60,4 +60,4 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
     owner.stdout.close()
-    assert _gone(valkey.socket_in(tmp_path), seconds=5)
+    assert _gone(valkey.socket_in(tmp_path), seconds=30)
