@@ -21,7 +21,7 @@ from tests.chaos.stage import Stage
 
 CALL_SECONDS = 15.0
 CONNECTIONS = 500
-IDLE_SECONDS = 2.0  # below the five of the web process, which else closes a connection as it is used again
+IDLE_SECONDS = 2.0  # far below that of the web process, which else closes a connection as it is used again
 REST_SECONDS = 180.0
 
 

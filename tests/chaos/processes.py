@@ -58,7 +58,7 @@ class Process:
     def kill(self) -> None:
         self._send(signal.SIGKILL)
         assert self.popen is not None
-        self.popen.wait(10)
+        self.popen.wait(60)
 
     def freeze(self) -> None:
         self._send(signal.SIGSTOP)

@@ -14,7 +14,7 @@ import redis
 from config.stack import valkey
 from tests.chaos.processes import ROOT, Process
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 
 
 @dataclass
@@ -72,5 +72,5 @@ class Postgres:
             [str(ROOT / "bin" / "postgres"), act, str(self.directory), *more],
             check=True,
             stdout=subprocess.DEVNULL,
-            timeout=60,
+            timeout=120,
         )

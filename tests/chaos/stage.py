@@ -21,7 +21,7 @@ from tests.chaos.resources import Memory
 from tests.chaos.stack import Stack
 from tests.chaos.upstream import CANARY, Prompt, marker_of
 
-CALM_SECONDS = 40.0  # in which slots and sockets come back: connections are kept for half a minute
+CALM_SECONDS = 90.0  # in which slots and sockets come back: connections are kept for half a minute
 SPARE_FILES = 64  # kept connections: a pool holds as many as were in use at once, also where the other end has gone
 MOST_SLOPE = 1.0  # megabytes a minute
 POLL_SECONDS = 0.25

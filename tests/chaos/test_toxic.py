@@ -31,7 +31,7 @@ async def echoed(proxy: ToxicProxy, data: bytes = HELLO) -> bytes:
     try:
         writer.write(data)
         writer.write_eof()
-        return await asyncio.wait_for(reader.read(-1), 10)
+        return await asyncio.wait_for(reader.read(-1), 30)
     finally:
         writer.close()
 

@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 Way = Literal["up", "down"]  # towards the server, towards the client
 READ_BYTES = 64 * 1024
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 
 
 class Cut(Exception):

@@ -16,25 +16,25 @@ BELLS = "modelyard:bell:jobs"
 
 
 async def play(stage: Stage) -> None:
-    rounds = stage.size(100, 3)
+    rounds = stage.size(100, 8)
     acme = await stage.tenant("acme")
     waits, lost = [], 0
     for number in range(rounds):
         hearing, deaf = await _two_ready(stage, number)
-        deaf.freeze()
+        await stage.stack.freeze(deaf)
         await asyncio.sleep(BELL_BLOCK_SECONDS + 0.2)  # Redis has told it that there is nothing: it waits no more
-        hearing.freeze()
+        await stage.stack.freeze(hearing)
         nonce, job = await stage.submit(acme, Prompt(stage.nonce()))
         assert job is not None, "a submit was refused"
         lost += stage.stack.valkey.client().llen(BELLS) == 0
         killed_at = stage.note_fault("SIGSTOP, bell, kill -9", process=hearing.name)
         hearing.kill()
         deaf.thaw()
-        calls = await stage.until(lambda nonce=nonce: stage.stack.upstream.of(nonce), 60, what="the job is picked up")
+        calls = await stage.until(lambda nonce=nonce: stage.stack.upstream.of(nonce), 120, what="the job is picked up")
         waits.append(calls[0].started_at - killed_at)
         if stage.is_short and lost:
             break
-    await stage.all_ended(60)
+    await stage.all_ended(240)
     stage.exactly("jobs accepted", len(stage.submitted), len(waits))
     stage.figure("bells that died with their worker", lost, "> 0", lost > 0)
     stage.at_most("from the kill to the call, longest", seconds_p(waits, 100), PICKED_UP_SECONDS)

@@ -28,7 +28,7 @@ async def play(stage: Stage) -> None:
     acme = await stage.tenant("acme", max_concurrency=streams + for_the_queue)
     paced = [Prompt(stage.nonce(), tokens=stream_seconds * 4, pause_seconds=0.25) for _ in range(streams)]
     running = await stage.submit_many(acme, paced, at_once=10)
-    await stage.until(lambda: len(stage.stack.upstream.calls) >= streams * 0.9, 60, what="the streams run")
+    await stage.until(lambda: len(stage.stack.upstream.calls) >= streams * 0.9, 120, what="the streams run")
     readers = stage.follow(acme, running)
     waiting = [Prompt(stage.nonce(), tokens=4, pause_seconds=0.3) for _ in range(queued)]
     await stage.submit_many(acme, waiting, at_once=16)

@@ -24,7 +24,7 @@ async def play(stage: Stage) -> None:
     prompts += [Prompt(stage.nonce(), tokens=6, pause_seconds=0.1) for _ in range(good)]
     stage.random.shuffle(prompts)
     jobs = await stage.submit_many(acme, prompts, at_once=8)
-    ended = await stage.all_ended(stage.size(600, 120))
+    ended = await stage.all_ended(stage.size(600, 300))
     stage.holds("every job ended", ended)
     rows = {row.job: row for row in await in_db(read_rows, list(stage.tenants))}
     poisonous = [rows[jobs[p.nonce].replace("-", "")] for p in prompts if p.script == POISON]

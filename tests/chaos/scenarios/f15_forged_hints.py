@@ -23,7 +23,7 @@ async def play(stage: Stage) -> None:
     jobs, times = stage.size(60, 12), 100
     acme, globex = await stage.tenant("acme", max_concurrency=8), await stage.tenant("globex", max_concurrency=8)
     ended = await stage.submit_many(acme, [Prompt(stage.nonce()) for _ in range(jobs // 3)])
-    assert await stage.all_ended(60), "the first jobs did not end"
+    assert await stage.all_ended(240), "the first jobs did not end"
     running = await stage.submit_many(
         globex, [Prompt(stage.nonce(), tokens=30, pause_seconds=0.2) for _ in range(jobs // 3)]
     )
@@ -39,7 +39,7 @@ async def play(stage: Stage) -> None:
     await asyncio.sleep(QUIET_SECONDS)
     # Whoever was told nonsense hears on: a job is picked up by its bell, not by the sweep.
     after = await stage.submit_many(acme, [Prompt(stage.nonce()) for _ in range(3)])
-    stage.holds("every job ended", await stage.all_ended(60))
+    stage.holds("every job ended", await stage.all_ended(240))
     rows = {row.job: row for row in await in_db(read_rows, list(stage.tenants))}
     calls = len(stage.stack.upstream.calls)
     stage.exactly("executions beyond one for each job", calls - len({c.nonce for c in stage.stack.upstream.calls}), 0)
