@@ -11,10 +11,11 @@ def logged_in(stack):
         f"{stack.url}/_allauth/app/v1/auth/login",
         json={"email": stack.admin_email, "password": stack.admin_password},
         trust_env=False,
+        timeout=60,
     )
     assert answer.status_code == 200, answer.text
     session = {"X-Session-Token": answer.json()["meta"]["session_token"]}
-    return httpx.Client(base_url=stack.url, headers=session, timeout=30, trust_env=False)
+    return httpx.Client(base_url=stack.url, headers=session, timeout=60, trust_env=False)
 
 
 def steps_of(events):

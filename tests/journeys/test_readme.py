@@ -19,7 +19,7 @@ def test_the_session_runs_as_printed(stack, tmp_path):
     (tmp_path / "var").mkdir()
     shutil.copy(stack.state / "up.json", tmp_path / "var/up.json")
 
-    done = subprocess.run(["bash", "-euc", session()], cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(["bash", "-euc", session()], cwd=tmp_path, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, done.stderr
     assert f'"slug":"{stack.tenant}"' in done.stdout.replace('": "', '":"')

@@ -11,27 +11,29 @@ import httpx
 from tests.waiting import wait_for
 
 
-def ready(stack):
+def whole(stack):
+    """The answer that says that every part is there; None while there is none."""
     try:
-        return httpx.get(f"{stack.url}/readyz", trust_env=False)
+        answer = httpx.get(f"{stack.url}/readyz", trust_env=False, timeout=30)
     except httpx.TransportError:
         return None
-
-
-def is_whole(stack):
-    answer = ready(stack)
-    return answer is not None and answer.status_code == 200 and set(parts(answer).values()) == {"ok"}
+    return answer if answer.status_code == 200 and set(parts(answer).values()) == {"ok"} else None
 
 
 def parts(answer):
     return {name: state for name, state in answer.json().items() if name in ("database", "redis", "workers")}
 
 
+def stat_of(process_id):
+    """Its state, its parent, and so on."""
+    return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+
+
 def worker_process(stack):
     """The worker that bin/up started, by its command line; None between a death and the next start."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            parent = int(stat_of(int(entry.name))[1])
             command = (entry / "cmdline").read_text().split("\0")
         except OSError:  # it has ended meanwhile
             continue
@@ -48,7 +50,7 @@ def test_it_leaves_its_keys_for_its_owner_alone(stack):
 
 
 def test_every_part_is_ready(stack):
-    assert parts(wait_for(lambda: is_whole(stack) and ready(stack), seconds=20)) == {
+    assert parts(wait_for(lambda: whole(stack), seconds=60)) == {
         "database": "ok",
         "redis": "ok",
         "workers": "ok",
@@ -60,22 +62,34 @@ def test_a_tenant_is_made_by_a_command(stack):
 
     made = json.loads(done.stdout.strip().splitlines()[-1])
     assert made["tenant"] == "initech"
-    me = httpx.get(
-        f"{stack.url}/api/v1/me", headers={"Authorization": f"Bearer {made['api_key']}"}, trust_env=False
-    ).json()
+    key = {"Authorization": f"Bearer {made['api_key']}"}
+    me = httpx.get(f"{stack.url}/api/v1/me", headers=key, trust_env=False, timeout=60).json()
     assert me["memberships"][0]["role"] == "owner"
 
 
-def test_a_job_whose_worker_is_killed_ends_honestly_once_there_is_a_worker_again(stack):
-    long_answer = {"messages": [{"role": "user", "content": "Count to a thousand."}], "max_tokens": 400}
-    body = {"model": "gpt-3.5-turbo", "operation": "chat.completions", "input": long_answer}
-    with stack.api as api:
-        job = api.post("/jobs", json=body).json()
-        wait_for(lambda: api.get(f"/jobs/{job['id']}").json()["state"] == "running", seconds=20)
-        killed = worker_process(stack)
-        os.kill(killed, signal.SIGKILL)
+LONG_ANSWER = {"messages": [{"role": "user", "content": "Count to a thousand."}], "max_tokens": 400}
+JOB = {"model": "gpt-3.5-turbo", "operation": "chat.completions", "input": LONG_ANSWER}
 
-        ended = wait_for(lambda: (now := api.get(f"/jobs/{job['id']}").json())["finished_at"] and now, seconds=90)
+
+def killed_in_the_middle(stack, api):
+    """A job, and the worker that was killed while it ran it: a worker that stands still ends none before its death."""
+    while True:
+        job = api.post("/jobs", json=JOB).json()["id"]
+        wait_for(lambda job=job: api.get(f"/jobs/{job}").json()["state"] != "queued")
+        worker = wait_for(lambda: worker_process(stack))
+        os.kill(worker, signal.SIGSTOP)
+        wait_for(lambda worker=worker: stat_of(worker)[0] == "T")
+        if api.get(f"/jobs/{job}").json()["state"] == "running":
+            os.kill(worker, signal.SIGKILL)
+            return job, worker
+        os.kill(worker, signal.SIGCONT)
+
+
+def test_a_job_whose_worker_is_killed_ends_honestly_once_there_is_a_worker_again(stack):
+    with stack.api as api:
+        job, killed = killed_in_the_middle(stack, api)
+
+        ended = wait_for(lambda: (now := api.get(f"/jobs/{job}").json())["finished_at"] and now, seconds=240)
 
     assert ended["state"] == "succeeded"
     assert ended["attempt"] == 2
