@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urljoin, urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 SECONDS = 1000  # Playwright counts in milliseconds
+PATIENCE = 60.0  # seconds; a busy machine may stand still for some
+
+expect.set_options(timeout=PATIENCE * SECONDS)
 
 
 @dataclass
@@ -17,6 +21,7 @@ class Desk:
     complaints: list[str] = field(default_factory=list)  # of the browser: errors, refused or foreign requests
 
     def __post_init__(self) -> None:
+        self.page.set_default_timeout(PATIENCE * SECONDS)
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self._note_foreign(request.url))
@@ -34,13 +39,19 @@ class Desk:
 
     def open(self, *names: str) -> None:
         """By the sidebar, then by the rows' names."""
-        self.page.locator("#nav-sidebar-apps").get_by_role("link", name=names[0], exact=False).first.click()
+        self._follow(self.page.locator("#nav-sidebar-apps").get_by_role("link", name=names[0], exact=False).first)
         for name in names[1:]:
-            self.page.locator("#result_list").get_by_role("link", name=name, exact=True).click()
+            self._follow(self.page.locator("#result_list").get_by_role("link", name=name, exact=True))
+
+    def _follow(self, link: Locator) -> None:
+        """And be there: else what comes next may be done on the page that is being left."""
+        address = urlsplit(urljoin(self.page.url, link.get_attribute("href")))
+        link.click()
+        self.page.wait_for_url(lambda url: urlsplit(url).path == address.path)
 
     def add(self, what: str) -> None:
         self.open(what)
-        self.page.locator("a[href$='/add/']:visible").first.click()
+        self._follow(self.page.locator("a[href$='/add/']:visible").first)
 
     def fill(self, **values: str) -> None:
         for name, value in values.items():
@@ -49,11 +60,14 @@ class Desk:
     def choose(self, field_name: str, text: str) -> None:
         """Out of the list that opens when one types."""
         self.page.locator(f".field-{field_name} .select2-selection").click()
-        self.page.locator(".select2-search__field").last.fill(text)
+        with self.page.expect_response(lambda answer: "autocomplete" in answer.url and f"term={text}" in answer.url):
+            self.page.locator(".select2-search__field").last.fill(text)
         self.page.locator(".select2-results__option", has_text=re.compile(f"^{re.escape(text)}$")).click()
+        expect(self.page.locator(f".field-{field_name} .select2-selection")).to_contain_text(text)
 
     def save(self) -> None:
-        self.page.get_by_role("button", name="Save", exact=True).click()
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name="Save", exact=True).click()
 
     def act(self, label: str, option: str | None = None) -> None:
         """Press an act's button and confirm its dialog."""
@@ -63,13 +77,13 @@ class Desk:
             dialog.get_by_label(option).check()
         dialog.get_by_role("button", name=label).click()
 
-    def sees(self, text: str, *, seconds: float = 10) -> None:
+    def sees(self, text: str, *, seconds: float = PATIENCE) -> None:
         expect(self.page.get_by_text(text).first).to_be_visible(timeout=seconds * SECONDS)
 
-    def sees_step(self, name: str, state: str, *, seconds: float = 20) -> None:
+    def sees_step(self, name: str, state: str, *, seconds: float = PATIENCE) -> None:
         step = self.page.locator(f"#panel [data-step={name}]")
         expect(step).to_have_attribute("data-state", state, timeout=seconds * SECONDS)
 
-    def sees_state(self, state: str, *, seconds: float = 20) -> None:
+    def sees_state(self, state: str, *, seconds: float = PATIENCE) -> None:
         badge = self.page.locator("#panel .op-head").get_by_text(state, exact=True)
         expect(badge).to_be_visible(timeout=seconds * SECONDS)

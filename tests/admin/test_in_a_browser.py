@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from config.stack.preflight import free_port
 from tests.admin.desk import Desk
 from tests.databases import own_database
+from tests.factories import bearer
 from tests.fakes.localai import FakeLocalAI
 from tests.waiting import wait_for
 
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 OUTSIDE = ("DATABASE_URL", "REDIS_URL", "STATE_DIR", "KEYRING", "SECRET_KEY")  # the stack has its own
+CHAT = "/v1/chat/completions"
 KEY = "sk-local-0123456789abcdef-c0de"
 START_SECONDS = 180  # it begins with the migrations; two other test processes may share the cores
 
@@ -45,7 +47,7 @@ class Stack:
     @property
     def api(self) -> httpx.Client:
         base = f"{self.url}/api/v1/tenants/{self.tenant}/"
-        return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {self.api_key}"}, trust_env=False)
+        return httpx.Client(base_url=base, headers=bearer(self.api_key), trust_env=False, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +90,13 @@ def stack(
         yield Stack(**json.loads(ready.read_text()))
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(90)
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=180_000)
         yield browser
         browser.close()
 
@@ -125,10 +127,9 @@ def provider(stack: Stack, open_server: FakeLocalAI) -> Iterator[dict[str, Any]]
     with stack.api as api:
         body = {"kind": "localai", "name": "demo-box", "base_url": open_server.url}
         made = api.post("providers", json=body).raise_for_status().json()
-        api.post(
-            "models", json={"name": "chat", "upstream_name": "gpt-3.5-turbo", "type": "llm", "provider": made["id"]}
-        )
-        wait_for(lambda: api.get(f"providers/{made['id']}").json()["state"] == "healthy", seconds=30)
+        model = {"name": "chat", "upstream_name": "gpt-3.5-turbo", "type": "llm", "provider": made["id"]}
+        api.post("models", json=model).raise_for_status()
+        wait_for(lambda: api.get(f"providers/{made['id']}").json()["state"] == "healthy", seconds=60)
         yield made
         api.delete(f"providers/{made['id']}?cascade=true")
 
@@ -182,13 +183,15 @@ def test_a_provider_is_added_granted_its_address_and_becomes_healthy(desk, walle
 
 def test_steps_tick_on_the_open_page_while_a_cold_model_loads(desk, provider, open_server):
     open_server.models["gpt-3.5-turbo"].loaded = False
-    open_server.dial.cold_load_seconds = 3.0
+    open_server.dial.cold_load_seconds = 600.0  # until the page has shown that it waits
+    try:
+        desk.open("Providers", "demo-box")
+        desk.act("Validate now", option="Infer: and one small real call for each type")
 
-    desk.open("Providers", "demo-box")
-    desk.act("Validate now", option="Infer: and one small real call for each type")
-
-    desk.sees_step("models", "passed")
-    desk.sees_step("infer", "running")
+        desk.sees_step("models", "passed")
+        desk.sees_step("infer", "running")
+    finally:
+        open_server.dial.cold_load_seconds = 0.0
     desk.sees_step("infer", "passed")
     desk.sees_state("Passed")
 
@@ -212,11 +215,12 @@ def test_an_edit_with_a_wrong_key_shows_what_to_do(desk, provider, open_server):
 
 
 def test_a_running_job_is_cancelled_and_lets_go_of_the_server(desk, stack, provider, open_server):
-    open_server.dial.token_delay_seconds = 60.0
+    open_server.dial.token_delay_seconds = 600.0
+    before = len(open_server.requests(CHAT))
     try:
         with stack.api as api:
             job = api.post("jobs", json=chat("chat")).raise_for_status().json()
-            wait_for(lambda: api.get(f"jobs/{job['id']}").json()["state"] == "running")
+            call = wait_for(lambda: open_server.requests(CHAT)[before:])[0]
 
             desk.open("Jobs", job["id"][-12:])
             desk.sees_state("Running")
@@ -224,7 +228,7 @@ def test_a_running_job_is_cancelled_and_lets_go_of_the_server(desk, stack, provi
             desk.sees_state("Cancelled")
 
             assert api.get(f"jobs/{job['id']}").json()["state"] == "cancelled"
-            wait_for(lambda: open_server.requests("/v1/chat/completions")[-1].aborted_at)
+            wait_for(lambda: call.aborted_at)
     finally:
         open_server.dial.token_delay_seconds = 0.0
 
@@ -263,9 +267,9 @@ def test_the_pages_of_the_api_are_drawn_under_their_strict_policy(stack, chromiu
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
-    page.goto(f"{stack.url}/api/docs/")
+    page.goto(f"{stack.url}/api/docs/", timeout=60_000)
 
-    expect(page.locator(".opblock").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".opblock").first).to_be_visible(timeout=60_000)
     assert complaints == []
     page.close()
 
@@ -276,4 +280,4 @@ def chat(model: str) -> dict[str, Any]:
 
 def status_with(stack: Stack, key: str) -> int:
     address = f"{stack.url}/api/v1/tenants/{stack.tenant}/providers"
-    return httpx.get(address, headers={"Authorization": f"Bearer {key}"}, trust_env=False).status_code
+    return httpx.get(address, headers=bearer(key), trust_env=False, timeout=60).status_code
