@@ -24,6 +24,7 @@ Kind = Literal["job", "validation", "discovery"]
 JOBS = "jobs"
 FLAG_SECONDS = 5
 BELL_SECONDS = 60  # a bell that nobody heard is worth nothing after this
+MOST_BELLS = 100  # of one list: while all loops are full, each second brings one
 LOOK_TASK = "providers.look"
 TASKS: dict[str, str] = {"validation": "providers.validate", "discovery": "providers.discover"}
 PUBLISH_RETRY: dict[str, Any] = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.1}
@@ -65,6 +66,7 @@ async def ring_on() -> None:
     if await client.set(key("door", JOBS), 1, nx=True, ex=FLAG_SECONDS):
         pipeline = client.pipeline(transaction=False)
         pipeline.rpush(bell_list(JOBS), "look")
+        pipeline.ltrim(bell_list(JOBS), -MOST_BELLS, -1)
         pipeline.expire(bell_list(JOBS), BELL_SECONDS)
         await pipeline.execute()
 

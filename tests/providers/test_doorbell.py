@@ -42,6 +42,14 @@ def test_many_rings_are_one_bell_until_somebody_looks(bells: redis.Redis):
     assert rung(bells) == 1
 
 
+async def test_bells_that_nobody_takes_for_hours_are_a_hundred(bells: redis.Redis):
+    for _ in range(doorbell.MOST_BELLS + 5):
+        await doorbell.take_flag()
+        await doorbell.ring_on()
+
+    assert rung(bells) == doorbell.MOST_BELLS
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_bell_rings_after_the_commit_and_not_without_it(bells: redis.Redis):
     with transaction.atomic():
