@@ -34,7 +34,10 @@ async def job_events(request: Request) -> Response:
     if cursor is not None and cursor.is_end:
         return Response(status_code=NO_CONTENT)
     async with AsyncExitStack() as held:
-        following = follower().following(caller.tenant_id, job.pk, is_final=_ended_a_while_ago(job))
+        is_erased = job.content_erased_at is not None
+        following = follower().following(
+            caller.tenant_id, job.pk, is_final=_ended_a_while_ago(job), is_erased=is_erased
+        )
         transcript = await held.enter_async_context(following)
         return EventStream(Reader(transcript, cursor), held.pop_all())
 
@@ -44,7 +47,8 @@ def _find(tenant_id: UUID, job_id: str) -> Job:
         wanted = UUID(job_id)
     except ValueError:
         raise Problem("not_found") from None
-    rows = Job.objects.for_tenant(tenant_id).only("state", "attempt", "lease_token", "finished_at", "tenant_id")
+    columns = ("state", "attempt", "lease_token", "finished_at", "content_erased_at", "tenant_id")
+    rows = Job.objects.for_tenant(tenant_id).only(*columns)
     job: Job | None = rows.filter(pk=wanted).first()
     if job is None:
         raise Problem("not_found")

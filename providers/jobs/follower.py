@@ -67,13 +67,18 @@ class Follower:
         self._watch: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def following(self, tenant_id: UUID, job_id: UUID, *, is_final: bool) -> AsyncIterator[Transcript]:
-        """The transcript of a job, kept up to date inside the block. `is_final`: its row had ended for a while."""
+    async def following(
+        self, tenant_id: UUID, job_id: UUID, *, is_final: bool, is_erased: bool = False
+    ) -> AsyncIterator[Transcript]:
+        """The transcript of a job, kept up to date inside the block.
+
+        `is_final`: its row had ended for a while. `is_erased`: nothing of its stream is shown, should it be there.
+        """
         followed = self._followed.setdefault(job_id, _Followed(tenant_id, job_id))
         followed.readers += 1
         try:
             if followed.loading is None:
-                followed.loading = spawn(self._load(followed, is_final), name="job_load")
+                followed.loading = spawn(self._load(followed, is_final, is_erased), name="job_load")
             await asyncio.shield(followed.loading)
             yield followed.transcript
         finally:
@@ -81,8 +86,12 @@ class Follower:
             if not followed.readers:
                 self._forget(followed)
 
-    async def _load(self, followed: _Followed, is_final: bool) -> None:
+    async def _load(self, followed: _Followed, is_final: bool, is_erased: bool) -> None:
         """Read what is there; follow on where the job goes on."""
+        if is_erased:
+            await _finish(followed, lost=True)
+            self._look_at_rows()  # where the database is away
+            return
         followed.box = await in_db(Box, place(followed.tenant_id, followed.job_id))
         with suppress(RedisError, *REDIS_DOWN):
             entries: Any = await async_redis().xrange(followed.stream)
@@ -98,6 +107,9 @@ class Follower:
             shard = _Shard()
             self._shards.append(shard)
         shard.add(followed)
+        self._look_at_rows()
+
+    def _look_at_rows(self) -> None:
         if self._watch is None or self._watch.done():
             self._watch = spawn(self._watch_rows(), name="job_rows")
 

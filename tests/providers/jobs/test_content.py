@@ -82,6 +82,19 @@ def test_erasing_takes_the_content_and_leaves_the_facts(acme_jobs: JobsClient, r
     assert acme_jobs.get(f"/jobs/{job_id}/content").status_code == 404
 
 
+@pytest.mark.usefixtures("worker")
+def test_what_redis_kept_of_an_erased_job_is_shown_to_nobody(acme_jobs: JobsClient, redis_here: str):
+    job_id = acme_jobs.submit()["id"]
+    acme_jobs.ended(job_id)
+    wait_for(lambda: has_its_end(redis_here, job_id))
+    client: Any = redis.Redis.from_url(redis_here)
+    kept = client.dump(stream_key(UUID(job_id)))
+    acme_jobs.delete(f"/jobs/{job_id}")
+    client.restore(stream_key(UUID(job_id)), 60_000, kept)  # as when Redis was away while the content was erased
+
+    assert [event.name for event in acme_jobs.events(job_id)] == ["gap", "done"]
+
+
 def test_a_job_that_has_not_ended_keeps_its_content(acme_jobs: JobsClient):
     job_id = acme_jobs.submit()["id"]
 
