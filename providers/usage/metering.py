@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections import deque
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -43,11 +44,17 @@ def record(call: Call) -> None:
 
 def flush(timeout_seconds: float = 10.0) -> None:
     """Have all that was noted written before this returns, if the database lets it."""
-    with _lock:  # one that is being started is waited for as well
-        writer = _writer
-    if writer is not None:
+    ends_at = monotonic() + timeout_seconds
+    if _buffer:
+        _start_writer()
+    while (writer := _present_writer()) is not None and (left_seconds := ends_at - monotonic()) > 0:
         _hurry.set()
-        writer.join(timeout_seconds)
+        writer.join(left_seconds)  # one that ended while something was noted has begun another
+
+
+def _present_writer() -> threading.Thread | None:
+    with _lock:  # one that is being started is waited for as well
+        return _writer
 
 
 def _start_writer() -> None:

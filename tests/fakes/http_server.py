@@ -183,6 +183,7 @@ class HttpServer:
     host: str = "127.0.0.1"
     port: int = 0
     tls: ssl.SSLContext | None = None
+    reserved: socket.socket | None = None  # bound, and not yet listening: it is listened on in place of host and port
     ledger: list[Received] = field(default_factory=list)
     connections: int = 0  # accepted so far
 
@@ -234,7 +235,8 @@ class HttpServer:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._open: set[asyncio.Task[None]] = set()
-        server = await self._loop.create_server(self._protocol, self.host, self.port, ssl=self.tls)
+        place = {"sock": self.reserved} if self.reserved else {"host": self.host, "port": self.port}
+        server = await self._loop.create_server(self._protocol, **place, ssl=self.tls)  # type: ignore[call-overload]
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         await self._stopping.wait()

@@ -1,12 +1,14 @@
 """Every call leaves one usage record, written in batches after the answer."""
 
 import uuid
+from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from providers import usage
 from providers.models import UsageRecord
+from providers.usage import metering
 from tenants.models import Tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,6 +39,24 @@ def test_of_many_calls_none_is_left_out(acme_row):
     usage.flush()
 
     assert UsageRecord.objects.for_tenant(acme_row).count() == 600
+
+
+def test_what_is_noted_while_a_writer_ends_is_flushed_too(acme_row, settings, monkeypatch):
+    settings.USAGE_FLUSH_SECONDS = 60.0
+    usage.flush()
+    late = [call(acme_row.id)]
+
+    def close_all():
+        connections.close_all()
+        while late:
+            usage.record(late.pop())
+
+    monkeypatch.setattr(metering, "connections", SimpleNamespace(close_all=close_all))
+    usage.record(call(acme_row.id))
+
+    usage.flush()
+
+    assert UsageRecord.objects.for_tenant(acme_row).count() == 2
 
 
 def test_the_records_of_a_deleted_tenant_do_not_take_the_others_along(acme_row):
