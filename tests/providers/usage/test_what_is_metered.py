@@ -5,7 +5,7 @@ import pytest
 
 from providers.models import Provider
 from tenants.rate_limits import RateLimits
-from tests.providers.gateway.conftest import HELLO, upstream_call
+from tests.providers.gateway.conftest import HELLO, held_call
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,7 +44,7 @@ def test_a_call_for_which_there_was_no_room_is_metered(gateway, call, settings):
     settings.GATEWAY_QUEUE_MAX = 0
     gateway.fake.dial.hang = True
     call()
-    upstream_call(gateway)
+    held_call(gateway)
 
     gateway.chat()
 
