@@ -142,6 +142,17 @@ def once(*pieces):
     return script
 
 
+def after_an_answer(script):
+    """A script that answers one request well, and goes by another from then on."""
+
+    async def answering(peer):
+        await peer.request()
+        await peer.write(answer())
+        await script(peer)
+
+    return answering
+
+
 def then_wait(*pieces):
     """A script that answers one request with these bytes and then says nothing until the client leaves."""
 

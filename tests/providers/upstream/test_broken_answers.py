@@ -2,13 +2,12 @@
 
 import asyncio
 import gzip
-import time
 
 import pytest
 
 from providers.errors import Malformed, TimedOut
-from tests.providers.upstream.conftest import KEY, failed_call, target_to
-from tests.providers.upstream.scripted import Scripted, always, answer, chunk, hang, once, then_wait
+from tests.providers.upstream.conftest import KEY, connect, failed_call, target_to
+from tests.providers.upstream.scripted import Scripted, after_an_answer, always, answer, chunk, hang, once, then_wait
 from tests.waiting import wait_until
 
 
@@ -49,12 +48,11 @@ BROKEN = {
 
 @pytest.mark.parametrize(("script", "code"), BROKEN.values(), ids=BROKEN)
 async def test_an_answer_that_is_none_is_told_as_what_it_is(client, script, code):
-    started = time.monotonic()
-    async with Scripted(script) as server:
-        error = await failed_call(client, server.url, total_seconds=0.5)
+    async with Scripted(after_an_answer(script)) as server, asyncio.timeout(60):
+        await connect(client, server)
+        error = await failed_call(client, server.url, total_seconds=0.5 if code == "timeout" else 90)
 
     assert (error.code, error.sent) == (code, True)
-    assert time.monotonic() - started < 2.5
 
 
 @pytest.mark.parametrize(
@@ -69,7 +67,7 @@ async def test_an_answer_that_is_none_is_told_as_what_it_is(client, script, code
 async def test_an_answer_larger_than_the_limit_is_refused(client, script):
     async with Scripted(script) as server:
         error = await failed_call(client, server.url, max_bytes=50_000)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await server.left.wait()
 
     assert isinstance(error, Malformed)
@@ -104,30 +102,31 @@ async def test_a_total_of_the_call_replaces_the_targets(client):
     assert late.value.phase == "total"
 
 
-async def test_a_cancelled_call_closes_the_upstream_within_two_seconds(client):
+async def test_a_cancelled_call_closes_the_upstream(client):
     async with Scripted(hang) as server:
         call = asyncio.ensure_future(client.fetch(target_to(server.url), "POST", "/x", json={}))
         await wait_until(lambda: server.requests)
         call.cancel()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await server.left.wait()
 
     assert call.cancelled() or call.cancelling()
 
 
 async def test_a_server_that_does_not_read_is_left_all_the_same(client):
-    accepted = asyncio.Event()
+    reads = asyncio.Event()
 
     async def script(peer):
         peer.writer.transport.pause_reading()
-        accepted.set()
-        await asyncio.sleep(0.5)
+        await reads.wait()
         peer.writer.transport.resume_reading()
         await peer.until_left()
 
-    async with Scripted(script) as server:
+    async with Scripted(after_an_answer(script)) as server:
+        await connect(client, server)
         error = await failed_call(client, server.url, total_seconds=0.3, json={"input": "x" * 20_000_000})
-        async with asyncio.timeout(3):
+        reads.set()
+        async with asyncio.timeout(30):
             await server.left.wait()
 
     assert error.code == "timeout"

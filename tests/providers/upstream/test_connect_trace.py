@@ -8,7 +8,7 @@ import pytest
 from providers.errors import UpstreamError
 from providers.upstream.client import ConnectTrace
 from providers.upstream.egress import EgressPolicy, parse_allow
-from tests.providers.upstream.conftest import target_to
+from tests.providers.upstream.conftest import closed_port, target_to
 from tests.providers.upstream.scripted import Scripted, always, answer, self_signed
 
 NOTHING = EgressPolicy((), "nothing")
@@ -56,7 +56,7 @@ async def test_tls_is_a_step_of_its_own(client, tmp_path):
 
 async def test_tls_towards_a_plain_server(client):
     async with Scripted(always(answer())) as server:
-        trace = await traced(client, server.url.replace("http:", "https:"), connect_seconds=0.5)
+        trace = await traced(client, server.url.replace("http:", "https:"), connect_seconds=2.0)
     assert trace.failed == "tls"
 
     async def script(peer):
@@ -79,11 +79,8 @@ async def test_a_server_that_hangs_up_on_a_tls_greeting(client):
 
 
 async def test_a_refused_connection(client):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    trace = await traced(client, f"http://localhost:{port}")
+    with closed_port() as port:
+        trace = await traced(client, f"http://localhost:{port}")
 
     assert (trace.failed, trace.error.code) == ("connect", "connection_refused_loopback")
     assert names(trace) == ["policy", "dns", "connect"]
@@ -156,5 +153,5 @@ async def test_a_trace_hangs_up(client):
 
     async with Scripted(script) as server:
         await traced(client, server.url)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await server.left.wait()

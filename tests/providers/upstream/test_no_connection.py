@@ -1,24 +1,18 @@
 """Servers that cannot be reached: why, and that nothing was sent."""
 
 import socket
-import time
 
 import pytest
 
 from providers.errors import Unreachable
-from tests.providers.upstream.conftest import failed_call, target_to
+from tests.providers.upstream.conftest import closed_port, failed_call, target_to
 from tests.providers.upstream.scripted import Scripted, always, answer, self_signed
-
-
-def unused_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
 async def test_a_refused_connection_on_loopback_has_a_code_of_its_own(client, host):
-    error = await failed_call(client, f"http://{host}:{unused_port()}")
+    with closed_port("0.0.0.0") as port:
+        error = await failed_call(client, f"http://{host}:{port}")
 
     assert isinstance(error, Unreachable)
     assert error.code == "connection_refused_loopback"
@@ -42,13 +36,12 @@ async def test_a_host_that_drops_packets(client):
             one.setblocking(False)
             one.connect_ex((host, port))
 
-        started = time.monotonic()
         error = await failed_call(client, f"http://{host}:{port}", connect_seconds=0.3)
 
         for one in filling:
             one.close()
     assert (error.code, error.sent) == ("connect_timeout", False)
-    assert time.monotonic() - started < 2
+    assert "within 0.3 s" in error.message
 
 
 async def test_tls_towards_a_plain_server(client):

@@ -10,7 +10,7 @@ import pytest
 
 from providers.errors import UpstreamError
 from providers.upstream.client import UpstreamClient
-from tests.providers.upstream.conftest import Resolver, target_to
+from tests.providers.upstream.conftest import PATIENT, Resolver, target_to
 from tests.providers.upstream.scripted import Scripted, always, answer, once
 from tests.waiting import wait_until
 
@@ -43,13 +43,13 @@ def test_a_goodbye_that_the_loop_has_not_got_round_to_is_heard():
         for _ in range(2):
             farewell.clear()
             assert (await client.fetch(target, "POST", "/x", json={})).status == 200
-            farewell.wait(5)  # and the loop does not run meanwhile
+            farewell.wait(60)  # and the loop does not run meanwhile
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = threading.Thread(target=serve, args=(listening,), daemon=True)
         serving.start()
         asyncio.run(main(f"http://127.0.0.1:{listening.getsockname()[1]}"))
-        serving.join(5)
+        serving.join(60)
 
 
 async def hang_up_on_the_second(peer):
@@ -84,7 +84,7 @@ async def test_bytes_that_nobody_asked_for_cost_the_connection(client):
         target = target_to(server.url)
         first = await client.fetch(target, "GET", "/x")
         server.speak.set()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await server.left.wait()
         again = asyncio.ensure_future(client.fetch(target, "GET", "/x"))
         second = await again
@@ -111,19 +111,19 @@ async def test_a_name_with_a_dead_address_is_reached_at_the_next(client, monkeyp
 
 
 async def test_a_name_with_a_silent_address_does_not_wait_for_it(client, monkeypatch):
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.9", 0))
-        deaf.listen(0)
-        filling = [socket.socket() for _ in range(3)]
-        for one in filling:
-            one.setblocking(False)
-            one.connect_ex(deaf.getsockname())
-        async with Scripted(always(answer()), port=deaf.getsockname()[1]) as server:
+    async with Scripted(always(answer())) as server:
+        with socket.socket() as deaf:
+            deaf.bind(("127.0.0.9", server.port))
+            deaf.listen(0)
+            filling = [socket.socket() for _ in range(3)]
+            for one in filling:
+                one.setblocking(False)
+                one.connect_ex(deaf.getsockname())
             Resolver(monkeypatch, ["127.0.0.9", "127.0.0.1"])
             started = time.monotonic()
             reply = await client.fetch(target_to(f"http://model.test:{server.port}"), "GET", "/x")
-        for one in filling:
-            one.close()
+            for one in filling:
+                one.close()
 
     assert reply.status == 200
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PATIENT["connect_seconds"] / 2

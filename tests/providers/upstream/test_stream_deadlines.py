@@ -6,7 +6,7 @@ import time
 import pytest
 
 from providers.errors import CallerError, TimedOut, UpstreamError
-from tests.providers.upstream.conftest import STREAM_PATH, read_stream, target_to
+from tests.providers.upstream.conftest import PATIENT, STREAM_PATH, closed_port, connect, read_stream, target_to
 from tests.providers.upstream.scripted import (
     DONE,
     END,
@@ -15,6 +15,7 @@ from tests.providers.upstream.scripted import (
     SSE_HEAD,
     STOP,
     Scripted,
+    after_an_answer,
     always,
     chunk,
     hang,
@@ -42,17 +43,17 @@ async def comments(peer):
 
 
 @pytest.mark.parametrize(
-    ("script", "says_hello", "code"),
+    ("script", "deadlines", "code"),
     [
-        (hang, False, "first_token_timeout"),
-        (then_wait(b"HTTP/1.1 200 OK\r\n"), False, "first_token_timeout"),
-        (then_wait(SSE_HEAD), False, "first_token_timeout"),
-        (then_wait(SSE_HEAD, chunk(ROLE)), False, "first_token_timeout"),
-        (drip, False, "first_token_timeout"),
-        (comments, False, "first_token_timeout"),
-        (then_wait(SSE_HEAD, chunk(ROLE), chunk(HELLO)), True, "stalled"),
-        (drip, True, "stalled"),
-        (comments, True, "timeout"),
+        (hang, {"first_token_seconds": 0.3}, "first_token_timeout"),
+        (then_wait(b"HTTP/1.1 200 OK\r\n"), {"first_token_seconds": 0.3}, "first_token_timeout"),
+        (then_wait(SSE_HEAD), {"first_token_seconds": 0.3}, "first_token_timeout"),
+        (then_wait(SSE_HEAD, chunk(ROLE)), {"first_token_seconds": 0.3}, "first_token_timeout"),
+        (drip, {"first_token_seconds": 0.3}, "first_token_timeout"),
+        (comments, {"first_token_seconds": 0.3}, "first_token_timeout"),
+        (then_wait(SSE_HEAD, chunk(ROLE), chunk(HELLO)), {"idle_seconds": 0.4}, "stalled"),
+        (drip, {"idle_seconds": 0.4}, "stalled"),
+        (comments, {"idle_seconds": 5.0, "total_seconds": 6.0}, "timeout"),
     ],
     ids=[
         "silence",
@@ -66,17 +67,16 @@ async def comments(peer):
         "comments after",
     ],
 )
-async def test_every_wait_has_an_end(client, script, says_hello, code):
-    async with Scripted(script) as server:
-        server.says_hello = says_hello
-        started = time.monotonic()
+async def test_every_wait_has_an_end(client, script, deadlines, code):
+    async with Scripted(after_an_answer(script)) as server, asyncio.timeout(60):
+        server.says_hello = "idle_seconds" in deadlines
+        await connect(client, server)
         with pytest.raises(TimedOut) as late:
-            await read_stream(client, server.url, first_token_seconds=0.3, idle_seconds=0.4, total_seconds=1.0)
-        async with asyncio.timeout(2):
+            await read_stream(client, server.url, **deadlines)
+        async with asyncio.timeout(30):
             await server.left.wait()
 
     assert (late.value.code, late.value.sent) == (code, True)
-    assert time.monotonic() - started < 2
 
 
 async def test_a_slow_reader_is_not_taken_for_a_stalled_server(client):
@@ -88,20 +88,16 @@ async def test_a_slow_reader_is_not_taken_for_a_stalled_server(client):
 
     async with Scripted(script) as server:
         server.resume = asyncio.Event()
-        async with client.stream(target_to(server.url, idle_seconds=0.2), STREAM_PATH, content=b"{}") as upstream:
+        async with client.stream(target_to(server.url, idle_seconds=2.0), STREAM_PATH, content=b"{}") as upstream:
             async for frame in upstream.frames():
                 if frame.raw == HELLO:
-                    await asyncio.sleep(0.3)  # longer than the server may be silent
+                    await asyncio.sleep(2.2)  # longer than the server may be silent
                     server.resume.set()
 
 
 async def test_a_refused_connection_is_told_before_anything_is_read(client):
-    async with Scripted(hang) as server:
-        pass
-    await asyncio.sleep(0)
-
-    with pytest.raises(UpstreamError) as refused:
-        await read_stream(client, server.url)
+    with closed_port() as port, pytest.raises(UpstreamError) as refused:
+        await read_stream(client, f"http://127.0.0.1:{port}")
 
     assert (refused.value.code, refused.value.sent) == ("connection_refused_loopback", False)
 
@@ -112,12 +108,12 @@ async def test_a_refused_connection_is_told_before_anything_is_read(client):
     [hang, then_wait(SSE_HEAD), then_wait(SSE_HEAD, chunk(ROLE)), then_wait(SSE_HEAD, chunk(HELLO))],
     ids=["before the head", "before the first frame", "before the first token", "after the first token"],
 )
-async def test_a_cancelled_stream_closes_the_upstream_within_two_seconds(client, script):
+async def test_a_cancelled_stream_closes_the_upstream(client, script):
     async with Scripted(script) as server:
         reading = asyncio.ensure_future(read_stream(client, server.url))
         await wait_until(lambda: server.requests)
         reading.cancel()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await server.left.wait()
 
     with pytest.raises(asyncio.CancelledError):
@@ -129,7 +125,7 @@ async def test_leaving_in_the_middle_closes_the_upstream(client):
         async with client.stream(target_to(server.url), STREAM_PATH, content=b"{}") as upstream:
             async for _ in upstream.frames():
                 break
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await server.left.wait()
 
 
@@ -141,7 +137,7 @@ async def test_leaving_by_an_error_of_our_own_closes_the_upstream(client):
 
         with pytest.raises(CallerError):
             await read_stream(client, server.url, on_frame=fail)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await server.left.wait()
 
 
@@ -149,8 +145,8 @@ async def test_a_server_that_keeps_the_connection_open_after_its_end_mark_does_n
     async with Scripted(then_wait(SSE_HEAD, chunk(HELLO), chunk(DONE))) as server:
         started = time.monotonic()
         assert [frame.raw for frame in await read_stream(client, server.url)] == [HELLO, DONE]
-        assert time.monotonic() - started < 1
-        async with asyncio.timeout(2):
+        assert time.monotonic() - started < PATIENT["idle_seconds"] / 2
+        async with asyncio.timeout(30):
             await server.left.wait()
 
 
@@ -173,7 +169,7 @@ async def test_a_server_that_does_not_read_is_left_all_the_same(client):
         await server.accepted.wait()
         sending.cancel()
         server.resume.set()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await server.left.wait()
         with pytest.raises(asyncio.CancelledError):
             await sending

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from providers.errors import ProviderError
-from tests.providers.upstream.conftest import failed_call, target_to
-from tests.providers.upstream.scripted import Scripted, always, answer
+from tests.providers.upstream.conftest import connect, failed_call, target_to
+from tests.providers.upstream.scripted import Scripted, after_an_answer, always, answer
 from tests.waiting import wait_until
 
 PIECE = 64 * 1024
@@ -77,9 +77,11 @@ async def test_a_server_that_does_not_read_holds_up_the_reading(client):
 
 async def test_a_server_that_never_reads_runs_into_the_total_deadline(client):
     async def script(peer):
+        peer.writer.transport.pause_reading()
         await peer.left.wait()
 
-    async with Scripted(script) as server:
+    async with Scripted(after_an_answer(script)) as server:
+        await connect(client, server)
         upload = Upload(40 * MEGABYTE)
         with pytest.raises(ProviderError) as late:
             await post(client, server.url, upload, total_seconds=0.3)
@@ -98,7 +100,7 @@ async def test_a_refusal_before_the_end_is_heard_and_ends_the_connection(client)
         upload = Upload(40 * MEGABYTE)
         reply = await post(client, server.url, upload)
         assert upload.read_bytes < len(upload)
-        await asyncio.wait_for(server.left.wait(), 5)
+        await asyncio.wait_for(server.left.wait(), 30)
 
     assert (reply.status, reply.body) == (413, b'{"error":"too large"}')
 
@@ -116,13 +118,13 @@ async def test_a_server_that_hangs_up_in_the_middle_is_told_apart(client):
 
 async def test_a_stream_waits_for_its_first_token_from_the_last_byte_on(client):
     async def script(peer):
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(3.2)
         await peer.request()
         body = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
         await peer.write(answer(body, content_type="text/event-stream"))
 
     async with Scripted(script) as server:
-        target = target_to(server.url, first_token_seconds=0.3)
+        target = target_to(server.url, first_token_seconds=3.0)
         async with client.stream(target, "/upload", content=Upload(40 * MEGABYTE)) as upstream:
             frames = [frame async for frame in upstream.frames()]
 
