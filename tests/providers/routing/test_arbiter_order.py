@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from providers.slot_ledger import LEASE_SECONDS, SCRIPT, Place
@@ -113,7 +113,7 @@ def test_what_waits_in_thousands_costs_as_much_as_one(busy: Box):
     bytes_of_many = busy.redis.memory_usage("t:slots:10.0.0.7:8080:jobs:" + UUID(int=1).hex)
 
     assert bytes_of_many <= bytes_of_one + 16
-    assert busy.redis.dbsize() < 15
+    assert len(list(busy.redis.scan_iter("t:*"))) < 15
 
 
 def test_calls_and_jobs_of_two_tenants_take_turns(busy: Box):
@@ -271,7 +271,10 @@ class Model:
                 self.jobs[who][name][2] -= 1
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+NO_CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=NO_CHECKS)
 @given(events=EVENTS, facts=FACTS, capacity=st.integers(1, 3))
 def test_the_script_keeps_the_order_of_its_model(
     redis_url: str, events: list[Any], facts: list[tuple[int, float]], capacity: int
@@ -297,10 +300,10 @@ def test_the_script_keeps_the_order_of_its_model(
                     continue
                 model.calls.setdefault(who, []).append((0, time.time(), name))
             else:
+                now = time.time()
                 since = began - 20 + number * 0.1
-                name = box.jobs(
-                    places[who], count=event[2], priority=event[3], age_ms=int((time.time() - since) * 1000)
-                )
+                name = box.jobs(places[who], count=event[2], priority=event[3], age_ms=int((now - since) * 1000))
+                assume(time.time() - now < 0.09)  # else the machine stood still, and Redis took them for younger ones
                 model.jobs.setdefault(who, {})[name] = [RANKS[event[3]], since, event[2]]
             model.turns.join(who, facts[who][0])
             model.dispatch()
