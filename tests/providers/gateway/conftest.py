@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -35,8 +37,10 @@ class Gateway:
     def client(self, key: str | None = None, **options: Any) -> httpx.Client:
         headers = {} if key == NO_KEY else bearer(self.team.key if key is None else key)
         headers |= options.pop("headers", {})
-        # verify: no certificates are needed, and reading all of them takes longer than most calls
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20, verify=False, **options)
+        # verify: no certificates are needed, and reading all of them takes longer than most calls. No connection is
+        # kept: the server may close it just when it is used again.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, verify=False, limits=limits, **options)
 
     def post(self, path: str, body: Any = None, *, key: str | None = None, **options: Any) -> httpx.Response:
         with self.client(key) as client:
@@ -131,9 +135,66 @@ def call(gateway: Gateway) -> Iterator[Callable[..., socket.socket]]:
         connection.close()
 
 
+@pytest.fixture
+def nothing_lapses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered is forgotten because of a word about a change, and never because of its age."""
+    monkeypatch.setattr("providers.fresh_cache.LIFETIME_SECONDS", 3600.0)
+    monkeypatch.setattr("providers.fresh_cache.DEAF_LIFETIME_SECONDS", 3600.0)
+
+
+class Clock:
+    """A clock that goes right until a test puts it forward."""
+
+    def __init__(self) -> None:
+        self.ahead_seconds = 0.0
+
+    def time(self) -> float:
+        return time.time() + self.ahead_seconds
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    def forward(self, seconds: float) -> None:
+        self.ahead_seconds += seconds
+
+
+@pytest.fixture
+def clock_of_rests(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Clock:
+    """The first rest of what fails is a minute long: none ends by itself while a test goes on."""
+    clock = Clock()
+    settings.BREAKER_FIRST_SECONDS = settings.BREAKER_MOST_SECONDS = 60.0
+    monkeypatch.setattr("providers.breakers.board.time", clock)
+    return clock
+
+
+@pytest.fixture
+def clock_of_keys(monkeypatch: pytest.MonkeyPatch, nothing_lapses: None) -> Clock:
+    """Keys end by it, those that are remembered too."""
+    clock = Clock()
+    monkeypatch.setattr("providers.gateway.callers.time", clock)
+    monkeypatch.setattr("tenants.authentication.timezone", clock)
+    return clock
+
+
 def upstream_call(gateway: Gateway) -> Received:
     """The first call that reaches the model server."""
     return wait_for(lambda: gateway.fake.requests("/v1/chat/completions"))[0]
+
+
+def held_call(gateway: Gateway) -> Received:
+    """The first call that hangs at the model server: it hangs on when the dial is turned back."""
+    return wait_for(lambda: [call for call in gateway.fake.requests("/v1/chat/completions") if call.hangs])[0]
+
+
+def kept_alive(gateway: Gateway, path: str = "chat/completions", *, comments: int = 1, **sent: Any) -> httpx.Response:
+    """A stream whose server goes on, or fails, only once so many comments have come."""
+    dial, content = gateway.fake.dial, b""
+    with gateway.client() as client, client.stream("POST", f"/v1/{path}", **sent) as response:
+        for piece in response.iter_raw():
+            content += piece
+            if content.count(b": keepalive\n\n") >= comments:
+                dial.cold_load_seconds = dial.fail_delay_seconds = dial.token_delay_seconds = 0.0
+    return httpx.Response(response.status_code, headers=response.headers, content=content)
 
 
 def in_line(gateway: Gateway) -> int:

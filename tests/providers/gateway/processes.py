@@ -23,6 +23,7 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 90.0
+APPLICATION = "tests.providers.gateway.patient_web:application"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _start(environment: dict[str, str], log: Any) -> tuple[WebProcess, subproces
     """Give it a socket that listens already: nobody else can take the port meanwhile."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         child = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "config.asgi:application", "--fd", str(listening.fileno())],
+            [sys.executable, "-m", "uvicorn", APPLICATION, "--fd", str(listening.fileno())],
             cwd=ROOT,
             env=environment,
             stdout=log,
@@ -90,7 +91,8 @@ def _start(environment: dict[str, str], log: Any) -> tuple[WebProcess, subproces
             pass_fds=[listening.fileno()],
         )
         host, port = listening.getsockname()
-    client = httpx.Client(base_url=f"http://{host}:{port}", timeout=20, trust_env=False)
+    limits = httpx.Limits(max_keepalive_connections=0)  # the server may close a kept one just when it is used again
+    client = httpx.Client(base_url=f"http://{host}:{port}", timeout=60, trust_env=False, limits=limits)
     return WebProcess((host, port), child.pid, client), child
 
 

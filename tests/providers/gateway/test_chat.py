@@ -198,7 +198,7 @@ def test_a_body_that_does_not_arrive_is_408(gateway, settings):
     host, port = gateway.url.removeprefix("http://").split(":")
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {gateway.team.key}\r\n"
 
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(f'{head}Content-Length: 500\r\n\r\n{{"model": '.encode())
         answer = b""
         while b"request_timeout" not in answer:

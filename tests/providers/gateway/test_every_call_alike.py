@@ -10,7 +10,7 @@ from providers.invalidation import invalidate
 from providers.models import ModelEntry, Provider
 from tests.fakes.localai_failures import Failure
 from tests.fakes.sound import silent_wav
-from tests.providers.gateway.conftest import NO_KEY, Gateway, call, error, upstream_call
+from tests.providers.gateway.conftest import NO_KEY, Gateway, call, error, held_call
 from tests.providers.rows import add_model, add_provider, make_default
 from tests.waiting import wait_for
 
@@ -139,7 +139,7 @@ def test_a_busy_server_makes_each_wait_and_then_says_so(served, call, settings):
     settings.GATEWAY_QUEUE_MAX = 0
     served.fake.dial.hang = True
     call()
-    upstream_call(served)
+    held_call(served)
     for kind in KINDS:
         answer = kind.call(served)
 
@@ -158,10 +158,14 @@ def test_what_the_server_refuses_is_told_alike_and_without_its_key(served):
 
 
 def test_the_total_deadline_binds_each(served):
-    settings = {"max_concurrency": None, "total_timeout_seconds": 0.2, "first_token_timeout_seconds": 60}
-    Provider.objects.for_tenant(served.team.id).update(settings=settings)
-    served.fake.dial.hang = True
+    for type in {kind.type for kind in KINDS}:
+        figures = {"total_timeout_seconds": 0.2, "first_token_timeout_seconds": 60}
+        add_model(served.provider, f"brief-{type}", type=type, upstream_name=f"there-{type}", settings=figures)
 
     for kind in KINDS:
-        assert error(kind.call(served)) == (504, "timeout"), kind.path
-        assert wait_for(lambda kind=kind: kind.seen(served)[-1].aborted_at), kind.path
+        served.fake.dial.hang = False
+        assert kind.call(served).status_code == 200  # its connection rests: the deadline cannot fall into the dialling
+        served.fake.dial.hang = True
+        served.fake.ledger.clear()
+        assert error(kind.call(served, model=f"brief-{kind.type}")) == (504, "timeout"), kind.path
+        assert wait_for(lambda kind=kind: [call for call in kind.seen(served) if call.aborted_at]), kind.path

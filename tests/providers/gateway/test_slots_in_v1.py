@@ -6,7 +6,7 @@ import pytest
 
 from providers.models import Provider
 from providers.redis import key, sync_redis
-from tests.providers.gateway.conftest import chunks, error, in_line, upstream_call
+from tests.providers.gateway.conftest import chunks, error, held_call, in_line
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,7 +18,7 @@ def busy(gateway, call):
     Provider.objects.for_tenant(gateway.team.id).update(settings={"max_concurrency": 1})
     gateway.fake.dial.hang = True
     holder = call()
-    upstream_call(gateway)
+    held_call(gateway)
     gateway.fake.dial.hang = False
     gateway.let_go = holder.close
     return gateway
@@ -29,9 +29,10 @@ def test_a_call_waits_until_the_slot_is_free(busy):
     waiting = threading.Thread(target=lambda: answers.append(busy.chat()))
     waiting.start()
     wait_for(lambda: in_line(busy) == 1)
+    busy.get("models")  # by now the gateway itself knows that the call waits
 
     busy.let_go()
-    waiting.join(10)
+    waiting.join(60)
 
     assert answers[0].status_code == 200
     assert int(answers[0].headers["x-queue-ms"]) > 0

