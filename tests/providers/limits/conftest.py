@@ -1,5 +1,5 @@
 """The gateway's fixtures."""
 
-from tests.providers.gateway.conftest import application, call, fake, gateway, open_egress, server_url
+from tests.providers.gateway.conftest import application, call, fake, gateway, nothing_lapses, open_egress, server_url
 
-__all__ = ["application", "call", "fake", "gateway", "open_egress", "server_url"]
+__all__ = ["application", "call", "fake", "gateway", "nothing_lapses", "open_egress", "server_url"]

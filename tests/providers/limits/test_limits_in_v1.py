@@ -1,5 +1,7 @@
 """What a caller of /v1 meets at a limit: an honest 429, headers in OpenAI's form, and room again when it is told."""
 
+import time
+
 import pytest
 
 from providers.redis import key, sync_redis
@@ -8,7 +10,7 @@ from tenants.models import ApiKey
 from tenants.rate_limits import RateLimits
 from tenants.registration import limit_tenant
 from tests.factories import ApiClient, bearer
-from tests.providers.gateway.conftest import HELLO, error, upstream_call
+from tests.providers.gateway.conftest import HELLO, error, held_call
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,7 +62,7 @@ def test_after_the_time_that_was_told_a_call_passes(gateway):
 
     assert {response.status_code for response in responses} == {200}
     assert refused.headers["retry-after"] == "1"
-    wait_for(lambda: chat_with(gateway, key).status_code == 200, seconds=5)
+    wait_for(lambda: chat_with(gateway, key).status_code == 200)
 
 
 def test_the_tenants_limit_binds_all_its_keys_together_and_no_other_tenant(gateway, globex):
@@ -74,26 +76,30 @@ def test_the_tenants_limit_binds_all_its_keys_together_and_no_other_tenant(gatew
 
 
 def test_the_limit_of_which_less_is_left_is_told_and_a_refusal_counts_in_neither(gateway):
-    limit_tenant(gateway.team.tenant, RateLimits(requests_per_minute=10), by=SYSTEM)
+    limit_tenant(gateway.team.tenant, RateLimits(requests_per_minute=4), by=SYSTEM)  # one comes back after 15 s
     key = limited_key(gateway, requests_per_minute=2)
 
     statuses = [chat_with(gateway, key).status_code for _ in range(5)]
     of_tenant = told(gateway.chat())
 
     assert statuses == [200, 200, 429, 429, 429]
-    assert (of_tenant["limit-requests"], of_tenant["remaining-requests"]) == ("10", "7")
+    assert (of_tenant["limit-requests"], of_tenant["remaining-requests"]) == ("4", "1")
 
 
 def test_tokens_are_taken_as_a_guess_and_settled_as_the_server_counted(gateway):
     key = limited_key(gateway, tokens_per_minute=10_000)
 
-    during = chat_with(gateway, key, max_tokens=4000)
+    began = time.monotonic()
+    during = chat_with(gateway, key, max_tokens=9000)
+    come_back = (time.monotonic() - began) * 10_000 / 60
     used = during.json()["usage"]["total_tokens"]
 
-    assert int(told(during)["remaining-tokens"]) < 6010
+    assert int(told(during)["remaining-tokens"]) < 1010 + come_back
     assert "limit-requests" not in told(during)
     guess = 300
-    wait_for(lambda: int(told(chat_with(gateway, key))["remaining-tokens"]) > 10_000 - guess - 10 * used, seconds=5)
+    wait_for(  # by themselves they would be back after 50 s
+        lambda: int(told(chat_with(gateway, key))["remaining-tokens"]) > 10_000 - guess - 10 * used, seconds=30
+    )
 
 
 def test_who_has_used_more_tokens_than_a_minute_has_waits_until_they_have_come_back(gateway):
@@ -105,7 +111,7 @@ def test_who_has_used_more_tokens_than_a_minute_has_waits_until_they_have_come_b
 
     assert error(refused) == (429, "rate_limit_exceeded")
     assert "20 tokens a minute" in refused.json()["error"]["message"]
-    wait_for(lambda: int(chat_with(gateway, key).headers["retry-after"]) > 60, seconds=5)
+    wait_for(lambda: int(chat_with(gateway, key).headers["retry-after"]) > 60)
 
 
 def test_a_call_that_the_server_did_not_answer_uses_no_tokens(gateway):
@@ -114,7 +120,9 @@ def test_a_call_that_the_server_did_not_answer_uses_no_tokens(gateway):
     assert chat_with(gateway, key, max_tokens=1000).status_code == 502
 
     gateway.fake.dial.fail = None
-    wait_for(lambda: chat_with(gateway, key, max_tokens=500).status_code == 200, seconds=5)
+    wait_for(  # by themselves so many would be back after 54 s
+        lambda: chat_with(gateway, key, max_tokens=900).status_code == 200, seconds=30
+    )
 
 
 def test_so_many_streams_run_at_the_same_time_and_one_that_ends_makes_room(gateway, call):
@@ -122,7 +130,7 @@ def test_so_many_streams_run_at_the_same_time_and_one_that_ends_makes_room(gatew
     ApiKey.objects.for_tenant(gateway.team.id).filter(pk=row.pk).update(concurrent_streams=1)
     gateway.fake.dial.hang = True
     running = call(stream=True)
-    upstream_call(gateway)
+    held_call(gateway)
     gateway.fake.dial.hang = False
 
     refused = gateway.stream()
@@ -133,10 +141,11 @@ def test_so_many_streams_run_at_the_same_time_and_one_that_ends_makes_room(gatew
     assert "1 streams at the same time" in refused.json()["error"]["message"]
     assert int(refused.headers["retry-after"]) >= 1
     assert unary.status_code == 200
-    wait_for(lambda: gateway.stream().status_code == 200, seconds=5)
+    wait_for(lambda: gateway.stream().status_code == 200)
 
 
-def test_a_limit_that_is_set_changed_or_cleared_counts_within_a_second(gateway):
+@pytest.mark.usefixtures("nothing_lapses")
+def test_a_limit_that_is_set_changed_or_cleared_counts_at_once(gateway):
     acme = gateway.team
     made = acme.client.post(f"{acme.path}/api-keys", {"name": "ci", "rate_limits": {"requests_per_minute": 1}}).json()
     key, path = made["key"], f"{acme.path}/api-keys/{made['id']}"
@@ -144,10 +153,10 @@ def test_a_limit_that_is_set_changed_or_cleared_counts_within_a_second(gateway):
     assert [chat_with(gateway, key).status_code for _ in range(2)] == [200, 429]
 
     owner.patch(path, {"rate_limits": {"requests_per_minute": 1000}})
-    wait_for(lambda: chat_with(gateway, key).status_code == 200, seconds=1)
+    wait_for(lambda: chat_with(gateway, key).status_code == 200)
     owner.patch(path, {"rate_limits": {"requests_per_minute": None}})
 
-    wait_for(lambda: told(chat_with(gateway, key)) == {}, seconds=1)
+    wait_for(lambda: told(chat_with(gateway, key)) == {})
 
 
 def test_browsers_may_read_the_headers(gateway):

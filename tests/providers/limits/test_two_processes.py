@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
-from django.conf import settings
 
 from providers import limits
 from providers.redis import close_async
 from tenants.rate_limits import Bound, RateLimits
 from tests.factories import bearer
 from tests.providers.gateway.conftest import HELLO
-from tests.providers.jobs.test_real_worker import ROOT, START_SECONDS, database_url
+from tests.providers.gateway.processes import web_processes
 from tests.security.secrets.children import child
-from tests.waiting import wait_for
 
 CALLERS = 64
 
@@ -34,39 +25,6 @@ CALLERS = 64
 def allowed(limit: int, seconds: float) -> float:
     """A minute's worth, and what comes back meanwhile."""
     return limit + limit * seconds / 60
-
-
-@contextmanager
-def web_process(tmp_path: Path) -> Iterator[str]:
-    """The whole web process, as operators run it; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        environment = {
-            "DATABASE_URL": database_url(),
-            "REDIS_URL": settings.REDIS_URL,
-            "EGRESS_ALLOW": "127.0.0.0/8",
-            "STATE_DIR": str(tmp_path),
-            "LOG_LEVEL": "ERROR",
-        }
-        command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--no-access-log"]
-        process = subprocess.Popen(
-            [*command, "--fd", str(server.fileno())],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            pass_fds=[server.fileno()],
-        )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def burst(urls: list[str], key: str, calls: int) -> tuple[Counter[int], float]:
@@ -90,10 +48,8 @@ async def burst(urls: list[str], key: str, calls: int) -> tuple[Counter[int], fl
 def test_a_burst_over_two_web_processes_uses_the_limit_and_not_a_call_more(gateway, tmp_path):
     limit = 240
     key = gateway.team.key_of(gateway.team.owner, rate_limits=RateLimits(requests_per_minute=limit))
-    with ExitStack() as running:
-        urls = [running.enter_context(web_process(tmp_path)) for _ in range(2)]
-        wait_for(lambda: all(map(answers, urls)), seconds=START_SECONDS)
-
+    with web_processes(2, tmp_path, EGRESS_ALLOW="127.0.0.0/8", LOG_LEVEL="ERROR") as running:
+        urls = [str(process.http.base_url).rstrip("/") for process in running]
         statuses, seconds = asyncio.run(burst(urls, key, calls=480))
 
     assert set(statuses) == {200, 429}
