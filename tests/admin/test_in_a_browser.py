@@ -33,7 +33,12 @@ CHAT = "/v1/chat/completions"
 KEY = "sk-local-0123456789abcdef-c0de"
 START_SECONDS = 180  # it begins with the migrations; two other test processes may share the cores
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(400),
+    pytest.mark.any_database,
+]
 
 
 @dataclass

@@ -7,7 +7,7 @@ from tests.fakes.localai_failures import Failure, context_overflow
 from tests.fakes.sound import silent_wav
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -7,7 +7,11 @@ import pytest
 
 from tests.fakes.sound import silent_wav
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("with_every_type")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("with_every_type"),
+    pytest.mark.any_database,
+]
 
 SAID = "Hello from the model."
 WAV = ("hello.wav", silent_wav(seconds=0.1))

@@ -16,7 +16,7 @@ from tests.providers.gateway.conftest import HELLO, chunks, error, held_call
 from tests.providers.rows import add_model, add_provider
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 RESTS = (503, "provider_cooling_down")
 FAILED = (502, "provider_error")

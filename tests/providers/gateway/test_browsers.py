@@ -4,7 +4,7 @@ import pytest
 
 from tests.providers.gateway.conftest import HELLO, NO_KEY
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 PAGE = {"Origin": "https://app.example"}
 

@@ -5,7 +5,7 @@ import pytest
 from providers.models import Provider
 from tests.providers.gateway.conftest import HELLO, chunks, error, events, kept_alive, text
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 STREAM = {**HELLO, "stream": True}
 

@@ -10,7 +10,7 @@ from tests.providers.gateway.conftest import chunks, error, held_call, in_line
 from tests.providers.rows import add_model, add_provider
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 TIMEOUT = (504, "timeout")
 

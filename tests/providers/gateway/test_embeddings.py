@@ -7,7 +7,7 @@ import pytest
 
 from tests.providers.gateway.conftest import error, events
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 def embed(gateway, **fields):

@@ -9,7 +9,7 @@ from tests.fakes.localai_failures import Failure
 from tests.providers.gateway.conftest import chunks, error, events
 from tests.providers.rows import add_model, add_provider
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 OVERFLOW = Failure(500, "rpc error: request (20652 tokens) exceeds the available context size (8192 tokens)")
 FAILED = {

@@ -8,7 +8,7 @@ import pytest
 from tests.providers.gateway.conftest import error
 from tests.providers.rows import add_model, add_provider
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 PATH = "/v1/images/generations"
 

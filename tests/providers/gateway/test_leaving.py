@@ -6,7 +6,7 @@ from providers.models import Provider
 from tests.providers.gateway.conftest import held_call, in_line, upstream_call
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 def assert_upstream_closes(gateway):

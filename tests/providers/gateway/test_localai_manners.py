@@ -4,7 +4,7 @@ import pytest
 
 from tests.providers.gateway.conftest import HELLO, chunks, error, events, kept_alive, text
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 def test_a_silent_stream_is_kept_alive_for_the_proxies_in_between(gateway, settings):

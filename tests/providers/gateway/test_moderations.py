@@ -5,7 +5,7 @@ import pytest
 from tests.providers.gateway.conftest import error
 from tests.providers.rows import add_model
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from providers.gateway.v1 import ENDPOINTS
 from tests.providers.gateway.conftest import HELLO
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from tests.providers.gateway.conftest import error
 from tests.providers.rows import add_model, make_default
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 ASKED = {"query": "How do I change my password?", "documents": ["In the settings.", "It will rain.", "Ask the admin."]}
 

@@ -14,7 +14,7 @@ from tests.fakes.localai_failures import Failure
 from tests.providers.gateway.conftest import HELLO, chunks, error
 from tests.providers.rows import add_model, add_provider
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 def asks_to_come_back(seconds, status=503):

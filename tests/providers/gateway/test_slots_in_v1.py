@@ -9,7 +9,7 @@ from providers.redis import key, sync_redis
 from tests.providers.gateway.conftest import chunks, error, held_call, in_line
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.providers.gateway.conftest import error
 from tests.providers.rows import add_model
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 PATH = "/v1/audio/speech"
 SPEAK = {"model": "speaker", "input": "Hello there"}

@@ -10,7 +10,7 @@ from tests.providers.gateway.conftest import error, events, kept_alive
 from tests.providers.rows import add_model, add_provider, make_default
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 PATH = "/v1/audio/transcriptions"
 SAID = "Hello from the model."

@@ -5,7 +5,7 @@ import pytest
 
 from tests.providers.gateway.conftest import chunks, events
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 LOOK = {
     "type": "function",

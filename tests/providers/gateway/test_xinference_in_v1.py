@@ -8,7 +8,7 @@ from tests.fakes.xinference import FakeXinference
 from tests.providers.gateway.conftest import error
 from tests.providers.rows import add_model, add_provider
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 LAUNCHED = {
     "qwen": ("llm", "LLM", ("chat",)),
