@@ -90,7 +90,7 @@ class Follower:
         """Read what is there; follow on where the job goes on."""
         if is_erased:
             await _finish(followed, lost=True)
-            self._look_at_rows()  # where the database is away
+            self._look_at_rows()  # the next look finishes it where the database was away
             return
         followed.box = await in_db(Box, place(followed.tenant_id, followed.job_id))
         with suppress(RedisError, *REDIS_DOWN):
