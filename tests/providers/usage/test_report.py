@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from tests.providers.rows import add_provider
@@ -107,6 +108,7 @@ def test_calls_are_picked_by_model_provider_key_and_operation(acme):
     assert ask(acme, model="gpt-3").json()["totals"]["calls"] == 0
 
 
+@time_machine.travel("2026-11-20T12:00:00Z")
 def test_pages_go_on_and_back_over_the_same_time(acme):
     for day in range(1, 8):
         add_call(acme, at(day))
