@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from config.stack import valkey
+from config.stack.preflight import free_port
 from tests.security.canary import mutants
 from tests.security.canary.redis_watch import RedisWatch, watching
 from tests.waiting import wait_for
@@ -26,7 +25,6 @@ ROOT = Path(__file__).resolve().parents[3]
 INSIDE = Path(__file__).resolve().parent / "inside"
 START_SECONDS = 120
 STOP_SECONDS = 60
-PORTS = 20_000, 32_000
 
 
 @dataclass
@@ -93,7 +91,7 @@ def observed(folder: Path, *, mutant: str = "", database_url: str | None = None)
     (folder / "mail").mkdir()
     environment = _environment(folder, mutant=mutant, database_url=database_url)
     command = [sys.executable, str(ROOT / "config/stack/launch.py"), "--no-demo"]
-    command += ["--state", str(folder / "state"), "--port", str(_free_port())]
+    command += ["--state", str(folder / "state"), "--port", str(free_port())]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -133,12 +131,3 @@ def _environment(folder: Path, *, mutant: str = "", database_url: str | None = N
         mutants.VARIABLE: mutant,
     }
     return outside | changes | ({"DATABASE_URL": database_url} if database_url else {})
-
-
-def _free_port() -> int:
-    """Below those that the kernel gives to whoever asks for any: it is still free when the web process takes it."""
-    for port in random.sample(range(*PORTS), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
