@@ -15,6 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def closed():
+    close_pool()  # one that the process has from other tests has the size that was set for them
     yield
     close_pool()
 
