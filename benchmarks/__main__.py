@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import gateway, growth, live, report, throughput
+from benchmarks import gateway, growth, live, report, revocation, throughput
 from benchmarks.bench import Bench
 from benchmarks.contenders import upstream
 from benchmarks.processes import stay_on_load_core
@@ -20,6 +20,7 @@ Suite = Callable[[Bench], None]
 SUITES: list[tuple[tuple[str, ...], Suite]] = [
     (gateway.NAMES, gateway.run),
     (growth.NAMES, growth.run),
+    (revocation.NAMES, revocation.run),
     (throughput.NAMES, throughput.run),
     (live.NAMES, live.run),
 ]

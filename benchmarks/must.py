@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks import gateway, growth
+from benchmarks import gateway, growth, revocation
 from benchmarks.contenders import ASGI_FLOOR, DIRECT, OURS, STARLETTE_FLOOR
 from benchmarks.must_jobs import jobs
 from benchmarks.peers import LITELLM, MLFLOW
@@ -14,7 +14,7 @@ from benchmarks.verdict import Verdict, ratio
 
 def verdicts(record: Record) -> list[Verdict]:
     """One for each figure whose parts were measured in this run."""
-    return [*_gateway(record), *_growth(record), *jobs(record)]
+    return [*_gateway(record), *_growth(record), *_revocation(record), *jobs(record)]
 
 
 def _gateway(record: Record) -> Iterator[Verdict]:
@@ -73,3 +73,8 @@ def _growth(record: Record) -> Iterator[Verdict]:
     p50 = record.p50_ms(growth.TENANTS, OURS)
     if p50 is not None:
         yield Verdict(f"{growth.TENANTS}: p50", "≤", 15, p50, "ms")
+
+
+def _revocation(record: Record) -> Iterator[Verdict]:
+    if revocation.LONGEST in record.facts:
+        yield Verdict(revocation.REVOKED, "≤", 1000, record.facts[revocation.LONGEST], "ms")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks import gateway, live, throughput
+from benchmarks import gateway, live, revocation, throughput
 from benchmarks.contenders import DIRECT, OURS, STARLETTE_FLOOR
 from benchmarks.engines import POSTGRESQL, SQLITE
 from benchmarks.must import verdicts
@@ -21,7 +21,7 @@ def test_every_case_can_be_named():
     listed = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--list"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert {*gateway.NAMES, *throughput.NAMES, *live.NAMES} <= set(listed)
+    assert {*gateway.NAMES, *throughput.NAMES, *live.NAMES, *revocation.NAMES} <= set(listed)
     assert len(listed) == len(set(listed))
 
 
@@ -63,3 +63,9 @@ def test_one_lost_frame_is_a_miss():
     record.add(gateway.FRAMES, OURS, Measured(errors=1))
 
     assert judged(record)["streams with frames lost or out of order"] == (False, "1")
+
+
+def test_a_revoked_key_may_be_taken_for_a_second():
+    record = Record(facts={revocation.LONGEST: 1200.0})
+
+    assert judged(record)[revocation.REVOKED] == (False, "20%")
