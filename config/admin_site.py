@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.admin.apps import AdminConfig
+from django.apps import AppConfig
+from django.contrib import admin
+from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.admin.checks import check_admin_app, check_dependencies
+from django.core import checks
 from django.http import HttpRequest, HttpResponse
 from unfold.sites import UnfoldAdminSite
 
@@ -28,5 +33,17 @@ class OperatorsSite(UnfoldAdminSite):
         return response
 
 
-class OperatorsAdminConfig(AdminConfig):
+class OperatorsAdminConfig(SimpleAdminConfig):
+    """The pages are found with the URLs (config/urls.py): a worker needs neither, and starts sooner without them."""
+
     default_site = "config.admin_site.OperatorsSite"
+
+    def ready(self) -> None:
+        checks.register(check_dependencies, checks.Tags.admin)
+        checks.register(check_pages, checks.Tags.admin)
+
+
+def check_pages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """What Django checks of an admin, once there are pages: of a site without any it finds nothing."""
+    admin.autodiscover()
+    return list(check_admin_app(app_configs, **kwargs))

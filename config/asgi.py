@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import config.urls  # noqa: F401 # all views, before the port is open: else the first request would wait for them
 from config import garbage, health
 from config.bridge import Bridge
 from config.edge import Edge

@@ -8,6 +8,8 @@ from celery import Celery, signals
 from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# Celery has a worker run Django's checks, whose answers it drops; they would load all views and admin pages.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 
 class _App(Celery):

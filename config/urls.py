@@ -4,6 +4,8 @@ from django.urls import include, path, re_path
 from tenants.api import problems
 from tenants.api.documentation import DocsView, SchemaView
 
+admin.autodiscover()
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("_allauth/", include("allauth.headless.urls")),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import allauth.account.admin
+import allauth.mfa.admin  # noqa: F401 # both register their pages when they are imported: not after what is below
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
@@ -19,9 +21,7 @@ from unfold.decorators import display
 from tenants.admin.base import LookOnly
 
 # allauth's own pages would show second factors' secrets, and change accounts beside the log.
-for registered in (Group, EmailAddress, Authenticator):
-    if admin.site.is_registered(registered):
-        admin.site.unregister(registered)
+admin.site.unregister([Group, EmailAddress, Authenticator])
 
 
 @admin.register(Group)
