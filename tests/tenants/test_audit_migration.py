@@ -26,7 +26,7 @@ def former(transactional_db):
     try:
         yield migrate(BEFORE)
     finally:
-        migrate()
+        call_command("migrate", verbosity=0)  # with what is seen to after it: other tests use this database too
 
 
 def fill(apps, slug, number):
