@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from benchmarks.processes import LOAD_CORE, SERVER_CORE, free_port, running
+from benchmarks.processes import LOAD_CORE, SERVER_CORE, running
+from config.stack.preflight import free_port
 
 DIRECT = "the model server itself"
 OURS = "Modelyard"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.contenders import OURS, Contender, uvicorn
-from benchmarks.processes import SERVER_CORE, free_port, run, running
+from benchmarks.processes import SERVER_CORE, run, running
+from config.stack.preflight import free_port
 
 CELERY_OPTIONS = ["-P", "threads", "-c", "8", "--loglevel", "WARNING"]
 CELERY_OPTIONS += ["--without-gossip", "--without-mingle", "--without-heartbeat"]

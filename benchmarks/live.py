@@ -13,8 +13,9 @@ from benchmarks.contenders import DIRECT, OURS, Contender, uvicorn
 from benchmarks.engines import Engine, each_engine
 from benchmarks.gateway import PACED
 from benchmarks.installation import Installation
-from benchmarks.processes import LOAD_CORE, SERVER_CORE, free_port, rss_mib, running
+from benchmarks.processes import LOAD_CORE, SERVER_CORE, rss_mib, running
 from benchmarks.record import Measured, percentile
+from config.stack.preflight import free_port
 
 FIRST_TOKEN = "job submit to first token"
 STREAMS = "one worker, 200 streams at 50 tokens/s"

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.contenders import FLOOR_KEY, Contender
-from benchmarks.processes import SERVER_CORE, free_port, running
+from benchmarks.processes import SERVER_CORE, running
 from benchmarks.upstream import MODEL
+from config.stack.preflight import free_port
 
 LITELLM, MLFLOW, PORTKEY = "LiteLLM 1.106.2", "MLflow gateway 3.17", "Portkey 1.15"
 NAMES = (LITELLM, MLFLOW, PORTKEY)

@@ -32,12 +32,6 @@ def pinned(core: int, *command: str) -> list[str]:
     return ["taskset", "-c", str(core), *command] if shutil.which("taskset") else list(command)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running(
     core: int, *command: str, port: int | None = None, env: Mapping[str, str] | None = None, cwd: Path = ROOT
