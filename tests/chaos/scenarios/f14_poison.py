@@ -41,9 +41,11 @@ def _kill_caller(stage: Stage, call: Call) -> None:
     if call.script != POISON:
         return
     worker = owner_of_connection(call.peer_port, stage.stack.upstream.port, stage.stack.workers)
-    if worker is not None:
-        stage.note_fault("poison", process=worker.name, nonce_of_job=call.nonce)
-        os.kill(worker.pid, signal.SIGKILL)
+    if worker is None:  # the one that called is dead already
+        stage.note_fault("poison, caller gone", nonce_of_job=call.nonce)
+        return
+    stage.note_fault("poison", process=worker.name, nonce_of_job=call.nonce)
+    os.kill(worker.pid, signal.SIGKILL)
 
 
 SCENARIO = Scenario("F14", "jobs that kill their worker, among good ones", play, has_short_form=True)
