@@ -13,6 +13,7 @@ from config import health, presence
 from config.stack import valkey
 from config.stopping import stopping
 from providers.redis import close_async
+from tenants import in_db
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,6 +39,7 @@ def serves(monkeypatch):
     yield
     health.started.clear()
     stopping.clear()
+    in_db.close_pool()  # the probe's connection goes before its database
 
 
 async def test_parts_that_are_down_are_named_with_200(http, settings, tmp_path):
