@@ -1,4 +1,4 @@
-"""A test that failed is tried once more; one that fails again, and many that fail at once, are failures."""
+"""A test that failed is tried once more. One that fails again is a failure, as are many at once and any of security."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ MANY = "import pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_many(n)
 def tried(tmp_path, monkeypatch):
     """The code of the first try of a file, and that of the second."""
 
-    def try_twice(source):
+    def try_twice(source, file="test_it.py"):
         (tmp_path / "pytest.ini").write_text("[pytest]")
-        (tmp_path / "test_it.py").write_text(source)
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(source)
         cache = tmp_path / "cache"
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        first = [*PLAIN, "-n", "1", "--dist", "loadgroup", "-o", f"cache_dir={cache}", "test_it.py"]
+        first = [*PLAIN, "-n", "1", "--dist", "loadgroup", "-o", f"cache_dir={cache}", file]
         code = subprocess.run([sys.executable, "-m", "pytest", *first], check=False).returncode
         return code, second_try.main(cache, [*PLAIN, "-p", "no:cacheprovider"])
 
@@ -61,3 +62,9 @@ def test_many_are_not_tried_again(tried, capfd):
     said = capfd.readouterr().out
     assert "6 failed" in said
     assert "once more" not in said
+
+
+@pytest.mark.parametrize("file", ["tests/security/test_it.py", "tests/guards/test_it.py"])
+def test_a_test_of_security_has_no_second_try(tried, capfd, file):
+    assert tried(STALLED, file) == (1, 1)
+    assert "once more" not in capfd.readouterr().out
